@@ -68,6 +68,8 @@ struct State {
 pub(super) struct Authorization {
     /// As names of images have it.
     registry: String,
+    /// True if the registry gets no login, whatever there is.
+    is_anonymous: bool,
     /// Held while a token is fetched, so that threads do not fetch the same one.
     state: Mutex<State>,
 }
@@ -90,7 +92,16 @@ impl Authorization {
     pub(super) fn new(registry: String) -> Self {
         Self {
             registry,
+            is_anonymous: false,
             state: Mutex::default(),
+        }
+    }
+
+    /// As [`Self::new`], without a login.
+    pub(super) fn anonymous(registry: String) -> Self {
+        Self {
+            is_anonymous: true,
+            ..Self::new(registry)
         }
     }
 
@@ -218,6 +229,9 @@ impl Authorization {
         means: Means<'_>,
         scopes: &[Scope],
     ) -> Result<Option<Login>, Failure> {
+        if self.is_anonymous {
+            return Ok(None);
+        }
         let repository = scopes.first().map_or("", |scope| &scope.repository);
         Ok(means.credentials.find(&self.registry, repository)?)
     }

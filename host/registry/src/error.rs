@@ -271,6 +271,19 @@ pub enum Cause {
         /// The URL that logins would be sent to, without the query.
         to: String,
     },
+    /// A registry that another one leads to, and that would need a login that it does not get.
+    #[error(
+        "`{host}` requires credentials, but after a redirect they are sent only {only}{}",
+        said(says)
+    )]
+    Withheld {
+        /// The registry that requires them, with its port.
+        host: String,
+        /// The way in which they would be sent.
+        only: &'static str,
+        /// The registry's own message.
+        says: Option<String>,
+    },
     /// Redirections without an end.
     #[error("`{host}` redirects more than {limit} times")]
     Redirects {
@@ -358,6 +371,9 @@ impl Cause {
             Self::Unauthorized { elsewhere, .. } => {
                 Some(login_to(elsewhere.as_deref().unwrap_or(registry)))
             }
+            Self::Withheld { host, .. } => Some(format!(
+                "name `{host}` in the reference, in place of the registry that leads there"
+            )),
             Self::Token { .. } => Some(format!(
                 "try again; if that does not help, {}; a wrong clock also makes tokens expire early",
                 login()

@@ -19,6 +19,9 @@ use super::location;
 use super::retry;
 use super::transport::{Request, Transport};
 
+/// The way in which a registry that another one leads to gets its login.
+pub(super) const PRIVATELY: &str = "over HTTPS with a verified certificate";
+
 /// One registry.
 #[derive(Debug)]
 pub(super) struct Registry {
@@ -34,6 +37,19 @@ pub(super) struct Registry {
     /// Its connections, and those to wherever it leads.
     pub(super) transport: Transport,
     pub(super) authorization: Authorization,
+    /// The authorization that it gets where it must not have a login.
+    anonymous: Authorization,
+}
+
+/// The login that a registry may be given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// Its own: it is the registry of the image's name, and the user's options are about it.
+    Named,
+    /// Its own, to read with: another registry leads there, and nobody in between can see the login.
+    Led,
+    /// None: another registry leads there, and could write with the login or give it away.
+    Anonymous,
 }
 
 impl Registry {
@@ -47,13 +63,25 @@ impl Registry {
             finding: Mutex::default(),
             transport,
             authorization: Authorization::new(name.to_owned()),
+            anonymous: Authorization::anonymous(name.to_owned()),
         }
     }
 
-    /// Reports whether a URL is this registry's own.
+    /// Reports whether a URL is this registry's own. It is still the same one where it goes over to TLS.
     pub(super) fn is_own(&self, uri: &Uri) -> bool {
         let scheme = self.scheme.get().unwrap_or(&Scheme::HTTPS);
-        url(scheme, &self.host, "/").is_ok_and(|own| location::is_same_origin(&own, uri))
+        let is_encrypted = location::is_https(uri) && location::name(uri) == self.host;
+        is_encrypted
+            || url(scheme, &self.host, "/").is_ok_and(|own| location::is_same_origin(&own, uri))
+    }
+
+    /// The authorization that it gets.
+    pub(super) fn authorization(&self, standing: Standing) -> &Authorization {
+        if standing == Standing::Anonymous {
+            &self.anonymous
+        } else {
+            &self.authorization
+        }
     }
 }
 
@@ -84,7 +112,7 @@ impl Client {
     fn detect(&self, registry: &Registry) -> Result<Scheme, Failure> {
         let ping = |scheme: &Scheme| {
             let api = url(scheme, &registry.host, "/v2/")?;
-            self.ping(&registry.transport, registry, &api)
+            self.ping(&registry.transport, (registry, Standing::Named), &api)
         };
         match ping(&Scheme::HTTPS) {
             Ok(_) => Ok(Scheme::HTTPS),
@@ -102,7 +130,7 @@ impl Client {
     pub(super) fn greet(
         &self,
         transport: &Transport,
-        registry: &Registry,
+        (registry, standing): (&Registry, Standing),
         api: &Uri,
     ) -> Result<(), Failure> {
         if registry.is_greeted.load(Ordering::Acquire) {
@@ -115,7 +143,7 @@ impl Client {
         if registry.is_greeted.load(Ordering::Acquire) {
             return Ok(());
         }
-        match self.ping(transport, registry, api) {
+        match self.ping(transport, (registry, standing), api) {
             Ok(()) => Ok(()),
             // What is wrong with this answer need not be wrong with others.
             Err(Failure {
@@ -130,35 +158,76 @@ impl Client {
     }
 
     /// Asks for `/v2/`, and keeps what the answer tells.
-    fn ping(&self, transport: &Transport, registry: &Registry, api: &Uri) -> Result<(), Failure> {
+    fn ping(
+        &self,
+        transport: &Transport,
+        (registry, standing): (&Registry, Standing),
+        api: &Uri,
+    ) -> Result<(), Failure> {
         let request = Request::new(Method::GET, api.clone()).probing();
         let answer = transport.send(&request, None)?;
         if !retry::may_pass(answer.status) {
             registry.is_greeted.store(true, Ordering::Release);
         }
-        self.learn(registry, api, &answer);
+        self.learn((registry, standing), api, &answer);
         answer.discard();
         Ok(())
     }
 
     /// Keeps a challenge for the registry that it is of: behind redirections that is another one.
-    fn learn(&self, registry: &Registry, api: &Uri, answer: &Answer) {
-        let Ok(Some(challenge)) = Challenge::of(&answer.uri, &answer.headers, self.is_open())
-        else {
-            return;
-        };
+    fn learn(&self, (registry, standing): (&Registry, Standing), api: &Uri, answer: &Answer) {
         if location::is_same_origin(api, &answer.uri) {
-            registry.authorization.learn(challenge);
-        } else if let Some(other) = self.elsewhere(&answer.uri) {
-            other.authorization.learn(challenge);
-            other.is_greeted.store(true, Ordering::Release);
+            if let Ok(Some(challenge)) = self.challenge(answer, standing) {
+                registry.authorization(standing).learn(challenge);
+            }
+        } else if let Some((other, standing)) = self.elsewhere(&answer.uri, &Method::GET)
+            && let Ok(Some(challenge)) = self.challenge(answer, standing)
+        {
+            other.authorization(standing).learn(challenge);
+            // One that is named later is asked what it wants of others.
+            if standing != Standing::Anonymous {
+                other.is_greeted.store(true, Ordering::Release);
+            }
         }
     }
 
-    /// Reports whether logins may be sent without encryption: only if the user's options allow
-    /// connections without it.
-    pub(super) fn is_open(&self) -> bool {
+    /// The authentication that an answer asks for.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`Challenge::of`], and the service of a registry that another one leads to, where a
+    /// login could be seen on its way to it.
+    pub(super) fn challenge(
+        &self,
+        answer: &Answer,
+        standing: Standing,
+    ) -> Result<Option<Challenge>, Cause> {
+        let is_open = standing != Standing::Named || self.is_open();
+        let challenge = Challenge::of(&answer.uri, &answer.headers, is_open)?;
+        if let Some(Challenge::Bearer { realm, .. }) = &challenge
+            && standing == Standing::Led
+            && !self.is_private(realm)
+        {
+            return Err(Cause::Withheld {
+                host: location::host(&answer.uri),
+                only: PRIVATELY,
+                says: None,
+            });
+        }
+        Ok(challenge)
+    }
+
+    /// Reports whether the user's options allow that logins are sent to the named registry without
+    /// encryption.
+    fn is_open(&self) -> bool {
         self.inner.plain_http || !self.inner.tls_verify
+    }
+
+    /// Reports whether nobody but the server of a URL can see what it is sent. The user's options are
+    /// about the registry that they come with, and say nothing of others.
+    pub(super) fn is_private(&self, uri: &Uri) -> bool {
+        let is_verified = location::is_https(uri) && self.inner.tls_verify;
+        is_verified || location::is_loopback(&location::host(uri))
     }
 }
 

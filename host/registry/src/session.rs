@@ -1,20 +1,21 @@
 //! A request to a registry, with what its authentication wants, from host to host.
 //!
 //! Each host gets what is for it and nothing else: the registry that the name says its own login, a
-//! registry that the name redirects to the login of that one, and storage nothing.
+//! registry that the name redirects to the login of that one, and storage nothing. But a registry must
+//! not make us write to another one, or show its login on the way there: a login that another registry
+//! leads to is used to read alone, and only where it is encrypted for a verified server.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use terrine_oci::Repository;
-use ureq::http::Uri;
+use ureq::http::{Method, Uri};
 
 use super::answer::Answer;
 use super::authorization::{Means, Scope};
-use super::challenge::Challenge;
 use super::client::Client;
 use super::error::{Again, Cause, Failure};
-use super::greeting::Registry;
+use super::greeting::{PRIVATELY, Registry, Standing};
 use super::location;
 use super::redirect::Hop;
 use super::transport::{Request, Transport};
@@ -26,8 +27,7 @@ const MAX_RENEWALS: usize = 4;
 /// A registry that a request goes to.
 struct Peer {
     registry: Arc<Registry>,
-    /// True if it is the registry that the image's name says.
-    is_own: bool,
+    standing: Standing,
     /// Its `/v2/`.
     api: Uri,
     scopes: Vec<Scope>,
@@ -44,36 +44,44 @@ impl Client {
         // What is said of the certificates of the first registry counts for all of it.
         let own = self.registry(&to.registry);
         let transport = &own.transport;
-        transport.follow(request, &mut |hop| match self.peer(to, &hop.uri, scopes) {
+        transport.follow(request, &mut |hop| match self.peer(to, hop, scopes) {
             Some(peer) => self.authorized(transport, &peer, hop),
             None => transport.exchange(hop, None),
         })
     }
 
-    /// The registry that a URL belongs to; none if it is another server's.
-    fn peer(&self, to: &Repository, uri: &Uri, scopes: &[Scope]) -> Option<Peer> {
+    /// The registry that a request goes to; none if it is another server.
+    fn peer(&self, to: &Repository, hop: &Hop<'_>, scopes: &[Scope]) -> Option<Peer> {
+        let uri = &hop.uri;
         let own = self.registry(&to.registry);
-        let is_own = own.is_own(uri);
-        let (registry, scopes) = if is_own {
-            (own, scopes.to_vec())
+        let (registry, standing, scopes) = if own.is_own(uri) {
+            (own, Standing::Named, scopes.to_vec())
         } else {
-            (self.elsewhere(uri)?, renamed(scopes, uri))
+            let (registry, standing) = self.elsewhere(uri, &hop.method)?;
+            (registry, standing, renamed(scopes, hop))
         };
         Some(Peer {
             registry,
-            is_own,
+            standing,
             api: location::api(uri).or_else(|| location::resolve(uri, "/v2/"))?,
             scopes,
         })
     }
 
-    /// A registry that is not the one of the image's name: what is there looks like the API of
-    /// one, and it may be given a login.
-    pub(super) fn elsewhere(&self, uri: &Uri) -> Option<Arc<Registry>> {
+    /// A registry that is not the one of the image's name, and what it may be given: what is there
+    /// looks like the API of one.
+    pub(super) fn elsewhere(
+        &self,
+        uri: &Uri,
+        method: &Method,
+    ) -> Option<(Arc<Registry>, Standing)> {
         location::api(uri)?;
-        let host = location::host(uri);
-        let is_safe = location::is_https(uri) || self.is_open() || location::is_loopback(&host);
-        is_safe.then(|| self.registry(&location::name(uri)))
+        let standing = if reads(method) && self.is_private(uri) {
+            Standing::Led
+        } else {
+            Standing::Anonymous
+        };
+        Some((self.registry(&location::name(uri)), standing))
     }
 
     /// Sends a request to a registry, once more with what it asks for if it refuses.
@@ -89,14 +97,15 @@ impl Client {
         };
         let Peer {
             registry,
-            is_own,
+            standing,
             api,
             scopes,
         } = peer;
-        let authorization = &registry.authorization;
-        let named = |failure| named(failure, registry, *is_own);
-        if *is_own {
-            self.greet(transport, registry, api)?;
+        let authorization = registry.authorization(*standing);
+        let method = hop.method.clone();
+        let named = |failure| named(failure, peer, &method);
+        if *standing == Standing::Named {
+            self.greet(transport, (registry, *standing), api)?;
         }
         let mut used = authorization.current(means, scopes).map_err(named)?;
         let mut answer = transport.exchange(hop, used.as_ref())?;
@@ -104,10 +113,11 @@ impl Client {
             if !refuses(&answer, used.is_some()) {
                 break;
             }
-            if used.is_none() {
-                self.greet(transport, registry, api)?;
+            // Without a login it is all one what is hidden.
+            if used.is_none() && *standing != Standing::Anonymous {
+                self.greet(transport, (registry, *standing), api)?;
             }
-            let offered = match Challenge::of(&answer.uri, &answer.headers, self.is_open()) {
+            let offered = match self.challenge(&answer, *standing) {
                 Err(cause) if answer.status.as_u16() == 401 && !authorization.is_wanted() => {
                     return Err(cause.into());
                 }
@@ -144,7 +154,7 @@ impl Client {
 
     /// Returns the cause of a registry's final refusal.
     fn refused(&self, peer: &Peer, means: Means<'_>, mut answer: Answer) -> Result<Cause, Failure> {
-        let authorization = &peer.registry.authorization;
+        let authorization = peer.registry.authorization(peer.standing);
         let login = authorization.login(means, &peer.scopes)?;
         let says = answer.message();
         let host = peer.registry.name.clone();
@@ -178,21 +188,46 @@ fn refuses(answer: &Answer, has_some: bool) -> bool {
     }
 }
 
+/// Reports whether a method changes nothing.
+fn reads(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD)
+}
+
 /// The scopes of a request that was led to another registry, which may have it under another name.
-fn renamed(scopes: &[Scope], uri: &Uri) -> Vec<Scope> {
+fn renamed(scopes: &[Scope], hop: &Hop<'_>) -> Vec<Scope> {
     let mut scopes = scopes.to_vec();
-    if let (Some(scope), Some(name)) = (scopes.first_mut(), location::repository(uri)) {
+    for scope in &mut scopes {
+        scope.push &= !reads(&hop.method);
+    }
+    if let (Some(scope), Some(name)) = (scopes.first_mut(), location::repository(&hop.uri)) {
         scope.repository = name.to_owned();
     }
     scopes
 }
 
-/// Names the registry that a missing login is for, if it is not the one of the image's name.
-fn named(mut failure: Failure, registry: &Registry, is_own: bool) -> Failure {
-    if let (Cause::Unauthorized { elsewhere, .. }, Again::No, false) =
-        (&mut failure.cause, failure.again, is_own)
+/// Names the registry that a missing login is for, if it is not the one of the image's name, or says
+/// why it gets none.
+fn named(mut failure: Failure, peer: &Peer, method: &Method) -> Failure {
+    let name = &peer.registry.name;
+    if let (
+        Cause::Unauthorized {
+            elsewhere, says, ..
+        },
+        Again::No,
+    ) = (&mut failure.cause, failure.again)
     {
-        *elsewhere = Some(registry.name.clone());
+        match peer.standing {
+            Standing::Named => {}
+            Standing::Led => *elsewhere = Some(name.clone()),
+            Standing::Anonymous => {
+                let only = if reads(method) { PRIVATELY } else { "to read" };
+                failure.cause = Cause::Withheld {
+                    host: name.clone(),
+                    only,
+                    says: says.take(),
+                };
+            }
+        }
     }
     failure
 }

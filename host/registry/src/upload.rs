@@ -34,7 +34,8 @@ impl Client {
             },
             |_| match self.try_mount(to, digest, from) {
                 Err(Failure {
-                    cause: Cause::Status { .. } | Cause::Unauthorized { .. },
+                    cause:
+                        Cause::Status { .. } | Cause::Unauthorized { .. } | Cause::Withheld { .. },
                     again: Again::No,
                 }) => Ok(false),
                 done => done,

@@ -1,12 +1,14 @@
 //! Names that lead to another registry, and requests that are to be repeated elsewhere.
 
-use terrine_oci::{Digest, Document};
+use terrine_oci::{Digest, Document, Repository};
 use terrine_support::hint::Hint;
+use ureq::http::{Method, Uri};
 
+use super::super::greeting::Standing;
 use super::super::testing::{Seen, Server, Step, step};
-use super::super::{Client, ClientOptions, Credentials};
+use super::super::{Client, ClientOptions, Credentials, Proxies, UserPassword};
 use super::uploads::{START, started, upload};
-use super::{ENTRY, GET, INDEX, INDEX_TYPE, bearer, bytes, chain, image, index, options};
+use super::{ENTRY, GET, INDEX, INDEX_TYPE, bearer, bytes, chain, image, index, login, options};
 
 const PING: &str = "GET /v2/";
 const BASIC: &str = "Basic realm=\"x\"";
@@ -194,5 +196,235 @@ fn identity_tokens_are_not_led_away() {
     let error = chain(&client.document(&of).unwrap_err());
     assert!(error.contains("answers 307 Temporary Redirect"), "{error}");
     registry.seen();
+    tokens.seen();
+}
+
+#[test]
+fn a_login_is_not_shown_on_the_way_to_another_registry() {
+    // The names are not resolved: the proxy sees what is sent to whom.
+    let client = |proxy: &Server| {
+        let url = format!("http://{}", proxy.address);
+        let secret = || UserPassword {
+            user: "user".to_owned(),
+            password: "secret".to_owned(),
+        };
+        Client::new(ClientOptions {
+            proxies: Proxies::of_environment(|name| {
+                (name == "HTTP_PROXY").then(|| url.clone().into())
+            }),
+            credentials: Credentials::default()
+                .with_login("a.example", None, secret())
+                .with_login("b.example", None, secret()),
+            ..options()
+        })
+    };
+    let of: Repository = "a.example/acme/web:1.2".parse().unwrap();
+    let at = |host: &str| format!("GET http://{host}/v2/acme/web/manifests/1.2");
+    let led = || {
+        let to = "http://b.example/v2/acme/web/manifests/1.2";
+        step(at("a.example")).status(307).header("location", to)
+    };
+    let greeted = || {
+        step("GET http://a.example/v2/")
+            .status(401)
+            .header("www-authenticate", BASIC)
+    };
+    let basic = Some("Basic dXNlcjpzZWNyZXQ=");
+    let proxy = Server::bind();
+    let anonymous = client(&proxy);
+    let running = proxy.run(vec![
+        greeted(),
+        led(),
+        step(at("b.example"))
+            .status(401)
+            .header("www-authenticate", BASIC)
+            .body("log in"),
+    ]);
+    let error = anonymous.document(&of).unwrap_err();
+    let expected = "`b.example` requires credentials, but after a redirect they are sent only over HTTPS with a verified certificate: log in";
+    assert!(chain(&error).ends_with(expected), "{}", chain(&error));
+    let hint = error.hint().unwrap_or_default();
+    assert!(
+        hint.starts_with("name `b.example` in the reference"),
+        "{hint}"
+    );
+    assert_eq!(sent(&running.seen()), [None, basic, None]);
+    // What everybody may read is read: by a token for nobody.
+    let proxy = Server::bind();
+    let anonymous = client(&proxy);
+    let running = proxy.run(vec![
+        greeted(),
+        led(),
+        step(at("b.example")).status(401).header(
+            "www-authenticate",
+            "Bearer realm=\"http://b.example/token\"",
+        ),
+        step("GET http://b.example/token?scope=repository%3Aacme%2Fweb%3Apull")
+            .body(r#"{"token":"one"}"#),
+        index(&at("b.example")),
+    ]);
+    anonymous.document(&of).unwrap();
+    let one = Some("Bearer one");
+    assert_eq!(sent(&running.seen()), [None, basic, None, None, one]);
+}
+
+#[test]
+fn only_a_verified_server_and_this_machine_get_the_login_of_another_registry() {
+    let (led, anonymous) = (Some(Standing::Led), Some(Standing::Anonymous));
+    let get = Method::GET;
+    for (plain_http, tls_verify, method, uri, expected) in [
+        (false, true, &get, "https://b.example/v2/x", led),
+        (false, true, &Method::HEAD, "https://b.example/v2/x", led),
+        (false, true, &get, "http://b.example/v2/x", anonymous),
+        (false, true, &get, "http://localhost:5/v2/x", led),
+        (true, true, &get, "https://b.example/v2/x", led),
+        (true, true, &get, "http://b.example/v2/x", anonymous),
+        (true, true, &get, "http://127.0.0.1/v2/x", led),
+        (false, false, &get, "https://b.example/v2/x", anonymous),
+        (false, false, &get, "http://b.example/v2/x", anonymous),
+        (false, false, &get, "https://[::1]:5/v2/x", led),
+        (false, true, &get, "https://b.example/storage", None),
+        (
+            false,
+            true,
+            &Method::POST,
+            "https://b.example/v2/x",
+            anonymous,
+        ),
+        (
+            false,
+            true,
+            &Method::PUT,
+            "https://b.example/v2/x",
+            anonymous,
+        ),
+        (false, true, &Method::PATCH, "http://[::1]/v2/x", anonymous),
+        (
+            false,
+            true,
+            &Method::DELETE,
+            "https://b.example/v2/x",
+            anonymous,
+        ),
+    ] {
+        let client = Client::new(ClientOptions {
+            plain_http,
+            tls_verify,
+            ..options()
+        });
+        let found = client.elsewhere(&uri.parse().unwrap(), method);
+        let found = found.map(|(_, standing)| standing);
+        assert_eq!(found, expected, "{plain_http} {tls_verify} {method} {uri}");
+    }
+}
+
+#[test]
+fn a_registry_is_the_same_where_it_goes_over_to_tls() {
+    let client = Client::new(options());
+    let registry = client.registry("a.example:5000");
+    client.scheme(&registry).unwrap();
+    for (uri, expected) in [
+        ("http://a.example:5000/v2/", true),
+        ("https://a.example:5000/v2/", true),
+        ("http://a.example/v2/", false),
+        ("https://a.example/v2/", false),
+        ("https://b.a.example:5000/v2/", false),
+    ] {
+        assert_eq!(registry.is_own(&Uri::from_static(uri)), expected, "{uri}");
+    }
+}
+
+#[test]
+fn a_login_is_not_sent_in_the_open_to_the_service_of_another_registry() {
+    for tls_verify in [true, false] {
+        // With certificates that are not checked, TLS hides nothing.
+        let scheme = if tls_verify { "http" } else { "https" };
+        let folder = tempfile::tempdir().unwrap();
+        let (a, b) = (Server::bind(), Server::bind());
+        let of = image(&a);
+        let client = Client::new(ClientOptions {
+            credentials: login(&b, &folder, ENTRY),
+            tls_verify,
+            ..options()
+        });
+        let challenge = format!("Bearer realm=\"{scheme}://tokens.example/\"");
+        let asking = |request| {
+            step(request)
+                .status(401)
+                .header("www-authenticate", &*challenge)
+        };
+        let a = a.run(vec![step(PING), moved(GET, 307, &b)]);
+        let b = b.run(vec![asking(GET), asking(PING)]);
+        let error = chain(&client.document(&of).unwrap_err());
+        assert!(
+            error.ends_with("sent only over HTTPS with a verified certificate"),
+            "{error}"
+        );
+        assert_eq!(sent(&a.seen()), [None; 2]);
+        assert_eq!(sent(&b.seen()), [None; 2]);
+    }
+}
+
+#[test]
+fn the_login_of_another_registry_is_not_written_with() {
+    let content = bytes(10);
+    let document = Document::parse(INDEX.to_vec(), None).unwrap();
+    let put = format!(
+        "PUT /v2/other/x/blobs/uploads/1?digest=sha256%3A{}",
+        Digest::of(&content).hex()
+    );
+    let refused = |request: &str| step(request).status(401).header("www-authenticate", BASIC);
+    let expected = "requires credentials, but after a redirect they are sent only to read";
+    let folder = tempfile::tempdir().unwrap();
+    let (a, b) = (Server::bind(), Server::bind());
+    let to = image(&a);
+    let client = with_logins(&folder, &[(&a, ENTRY), (&b, ENTRY)]);
+    let location = format!("http://{}/v2/other/x/blobs/uploads/1", b.address);
+    let name = b.address.to_string();
+    let a = a.run(vec![
+        step(PING),
+        started(location),
+        moved(PUT, 307, &b),
+        moved(GET, 307, &b),
+    ]);
+    let b = b.run(vec![
+        refused(&put),
+        refused(PUT),
+        refused(GET),
+        step(PING),
+        index(GET),
+    ]);
+    let blob = upload(&client, &to, &content).0.unwrap_err();
+    let document = client.put_document(&to, &document).unwrap_err();
+    for error in [blob, document] {
+        assert!(chain(&error).contains(expected), "{}", chain(&error));
+        let hint = error.hint().unwrap_or_default();
+        assert!(hint.starts_with(&format!("name `{name}` in")), "{hint}");
+    }
+    // It is read with.
+    client.document(&to).unwrap();
+    a.seen();
+    let login = Some("Basic dXNlcjpzZWNyZXQ=");
+    assert_eq!(sent(&b.seen()), [None, None, None, None, login]);
+}
+
+#[test]
+fn a_token_for_another_registry_is_to_read_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let (a, b, tokens) = (Server::bind(), Server::bind(), Server::bind());
+    let of = image(&a);
+    let client = with_logins(&folder, &[(&b, ENTRY)]);
+    let challenge = bearer(&tokens);
+    let token = "GET /token?a=b&account=user&service=s%20v&scope=repository%3Aacme%2Fweb%3Apull";
+    let tokens = tokens.run(vec![step(token).body(r#"{"token":"one"}"#)]);
+    let a = a.run(vec![moved(PING, 307, &b), moved(GET, 307, &b)]);
+    let b = b.run(vec![
+        step(PING).status(401).header("www-authenticate", challenge),
+        index(GET),
+    ]);
+    client.will_push(&of);
+    client.document(&of).unwrap();
+    a.seen();
+    assert_eq!(sent(&b.seen()), [None, Some("Bearer one")]);
     tokens.seen();
 }
