@@ -124,8 +124,12 @@ impl Client {
         Ok(location)
     }
 
-    /// Gives an upload up. Registries clean up by themselves, so it is tried once.
+    /// Gives an upload up. Registries clean up by themselves, so it is tried once. A registry that says
+    /// that the upload is somewhere else is not believed: anything could be there.
     pub(super) fn cancel(&self, to: &Repository, upload: Uri) {
+        if !self.registry(&to.registry).is_own(&upload) {
+            return;
+        }
         let request = Request::new(Method::DELETE, upload);
         if let Ok(answer) = self.send(to, &request, &[self.scope(to, true)]) {
             answer.discard();

@@ -1,5 +1,7 @@
 //! Names that lead to another registry, and requests that are to be repeated elsewhere.
 
+use std::net::TcpListener;
+
 use terrine_oci::{Digest, Document, Repository};
 use terrine_support::hint::Hint;
 use ureq::http::{Method, Uri};
@@ -427,4 +429,30 @@ fn a_token_for_another_registry_is_to_read_alone() {
     a.seen();
     assert_eq!(sent(&b.seen()), [None, Some("Bearer one")]);
     tokens.seen();
+}
+
+#[test]
+fn an_upload_elsewhere_is_not_given_up_there() {
+    let digest = Digest::of(b"");
+    let post = format!(
+        "POST /v2/acme/web/blobs/uploads/?mount=sha256%3A{}&from=acme%2Fbase",
+        digest.hex()
+    );
+    let server = Server::bind();
+    let to = image(&server);
+    // A file of another registry, as far as it is known.
+    let other = TcpListener::bind("127.0.0.1:0").unwrap();
+    other.set_nonblocking(true).unwrap();
+    let location = format!("http://{}/v2/x/manifests/1", other.local_addr().unwrap());
+    let running = server.run(vec![
+        step(PING),
+        step(&*post).status(202).header("location", location),
+    ]);
+    let client = Client::new(ClientOptions {
+        answer_timeout: std::time::Duration::from_secs(1),
+        ..options()
+    });
+    assert!(!client.mount(&to, digest, "acme/base").unwrap());
+    running.seen();
+    assert!(other.accept().is_err());
 }
