@@ -81,18 +81,21 @@ impl Helpers {
         };
         // On stdin: whoever lists processes sees arguments.
         let input = serde_json::to_vec(&kept).unwrap_or_default();
-        self.call(name, "store", server, &input).map(drop)
+        let quoted = serde_json::to_string(&login.password).unwrap_or_default();
+        let secrets = [&*login.password, quoted.trim_matches('"')];
+        self.call(name, "store", (server, &input), &secrets)
+            .map(drop)
     }
 
     /// Lets `docker-credential-NAME` forget the login for a server.
     pub(super) fn erase(&self, name: &str, server: &str) -> Result<(), CredentialsError> {
-        self.call(name, "erase", server, server.as_bytes())
+        self.call(name, "erase", (server, server.as_bytes()), &[])
             .map(drop)
     }
 
     /// Returns the servers that `docker-credential-NAME` has logins for.
     pub(super) fn list(&self, name: &str) -> Result<Vec<String>, CredentialsError> {
-        let stdout = self.call(name, "list", "", b"")?.unwrap_or_default();
+        let stdout = self.call(name, "list", ("", b""), &[])?.unwrap_or_default();
         // Some say nothing where they have nothing.
         if stdout.trim_ascii().is_empty() {
             return Ok(vec![]);
@@ -107,7 +110,7 @@ impl Helpers {
     }
 
     fn ask(&self, name: &str, server: &str) -> Result<Option<Secret>, CredentialsError> {
-        let Some(stdout) = self.call(name, "get", server, server.as_bytes())? else {
+        let Some(stdout) = self.call(name, "get", (server, server.as_bytes()), &[])? else {
             return Ok(None);
         };
         // Its answer is never shown: it holds the secret.
@@ -120,13 +123,14 @@ impl Helpers {
         }))
     }
 
-    /// Runs a helper and returns what it says. None if it has no login for the server.
+    /// Runs a helper with an input for a server and returns what it says. None if it has no login for
+    /// the server. An error shows none of the secrets.
     fn call(
         &self,
         name: &str,
         action: &str,
-        server: &str,
-        input: &[u8],
+        (server, input): (&str, &[u8]),
+        secrets: &[&str],
     ) -> Result<Option<Vec<u8>>, CredentialsError> {
         let program = program(name);
         let error = |why: String| CredentialsError::Helper {
@@ -160,12 +164,15 @@ impl Helpers {
             })?;
         if !output.status.success() {
             // What failed is said on stdout by the protocol.
-            let said = [&output.stdout, &output.stderr]
-                .map(|bytes| clean(&String::from_utf8_lossy(bytes), MAX_SHOWN));
-            if said.iter().any(|said| said.contains(NOT_FOUND)) {
+            let said = [&output.stdout, &output.stderr];
+            let shown = |bytes: &[u8]| clean(&String::from_utf8_lossy(bytes), MAX_SHOWN);
+            if said.iter().any(|said| shown(said).contains(NOT_FOUND)) {
                 return Ok(None);
             }
-            let said = said.into_iter().find(|said| !said.is_empty());
+            let harmless = said.into_iter().filter(|said| !is_secret(said, secrets));
+            let said = harmless
+                .map(|said| shown(said))
+                .find(|said| !said.is_empty());
             return Err(error(
                 said.unwrap_or_else(|| format!("it ended with {}", output.status)),
             ));
@@ -178,6 +185,15 @@ impl Helpers {
 fn login(answer: &Value) -> Option<(String, String)> {
     let text = |name: &str| loose::field(answer, name).as_str().map(str::to_owned);
     Some((text("Username")?, text("Secret")?))
+}
+
+/// Tells whether the words of a helper that failed may hold a secret: it may have printed its answer all
+/// the same, or what it was given.
+fn is_secret(said: &[u8], secrets: &[&str]) -> bool {
+    let text = String::from_utf8_lossy(said);
+    let is_answer = loose::parse(said).is_some_and(|answer| answer.is_object())
+        || text.to_ascii_lowercase().contains("\"secret\"");
+    is_answer || secrets.iter().any(|secret| text.contains(secret))
 }
 
 /// An answer that is none.

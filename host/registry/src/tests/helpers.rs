@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use super::super::credentials::{CredentialsError, Secret};
 use super::super::testing::{Server, step};
-use super::super::{Client, ClientOptions, Credentials, group};
+use super::super::{Client, ClientOptions, Credentials, Logins, UserPassword, group};
 use super::{GET, chain, helper, image, index, options};
 use terrine_support::hint::Hint;
 
@@ -136,6 +136,64 @@ fn what_a_helper_says_besides_is_read_and_dropped() {
         error.to_string().ends_with("did not end within 0.3 s"),
         "{error}"
     );
+}
+
+#[test]
+fn a_helper_that_fails_shows_no_secret() {
+    let failed = "the credential helper `docker-credential-x` failed: ";
+    for (script, expected) in [
+        (
+            r#"echo '{"ServerURL":"a.b","Secret":"s3cret"}'"#,
+            "it ended with exit status: 1",
+        ),
+        (
+            r#"echo 'debug: {"secret": "s3cret"' >&2"#,
+            "it ended with exit status: 1",
+        ),
+        (
+            r#"printf '\357\273\277{"password":"s3cret"}'"#,
+            "it ended with exit status: 1",
+        ),
+        (
+            r#"echo '{"Secret":"s3cret"}'; echo 'is locked' >&2"#,
+            "is locked",
+        ),
+        (
+            "echo 'no secret service is running'",
+            "no secret service is running",
+        ),
+    ] {
+        let folder = folder(&format!("{script}; exit 1"));
+        let error = ask(&folder, LONG, "a.b").0.unwrap_err().to_string();
+        assert_eq!(error, format!("{failed}{expected}"), "{script}");
+    }
+    // One that says that there is nothing is believed, whatever else it says.
+    let script =
+        r#"echo '{"Secret":""}' >&2; echo 'credentials not found in native keychain'; exit 1"#;
+    assert_eq!(ask(&folder(script), LONG, "a.b").0.unwrap(), None);
+    // What is to be kept: as it is, and as it is written.
+    let login = UserPassword {
+        user: "user".to_owned(),
+        password: r#"s3"cret"#.to_owned(),
+    };
+    for (script, expected) in [
+        ("cat >&2", "it ended with exit status: 1"),
+        (
+            r#"echo 'cannot keep s3"cret'"#,
+            "it ended with exit status: 1",
+        ),
+        (
+            r#"sed 's/.*"Secret":\(.*\)./bad value: \1/'"#,
+            "it ended with exit status: 1",
+        ),
+        ("echo 'cannot keep it for user'", "cannot keep it for user"),
+    ] {
+        let folder = folder(&format!("{script}; exit 1"));
+        let logins = Logins::new(vec![folder.path().join("config.json")])
+            .with_helpers_in(folder.path().to_owned());
+        let error = logins.store(&"a.b".parse().unwrap(), &login).unwrap_err();
+        assert_eq!(error.to_string(), format!("{failed}{expected}"), "{script}");
+    }
 }
 
 #[test]
