@@ -1,6 +1,7 @@
 //! `terrine login`: a login for a registry, kept where Docker and Podman look for it.
 
 use std::io::{self, Read};
+use std::str::FromStr;
 
 use terrine::registry::{Credentials, Logins, ServerName, UserPassword};
 
@@ -8,7 +9,7 @@ use super::exit::Usage;
 use super::failure::{Context, Failure, Result};
 use super::printer::Printer;
 use super::registry_args::{AuthfileArgs, ConnectionArgs};
-use super::{argument, output, prompt};
+use super::{output, prompt};
 
 /// The largest password that is read, in bytes. Tokens of clouds have a few thousand.
 const MAX_PASSWORD: u64 = 64 << 10;
@@ -25,7 +26,7 @@ const MAX_PASSWORD: u64 = 64 << 10;
 pub(super) struct Args {
     /// Registry, such as ghcr.io or localhost:5000, or a namespace in it, such as quay.io/acme, as
     /// in podman and skopeo
-    #[arg(default_value = "docker.io", value_parser = argument::read::<ServerName>)]
+    #[arg(default_value = "docker.io", value_parser = ServerName::from_str)]
     registry: ServerName,
 
     /// User name; by default, terrine asks for it on the terminal

@@ -1,11 +1,13 @@
 //! `terrine logout`: a login is dropped wherever terrine would find it.
 
+use std::str::FromStr;
+
 use terrine::registry::{Logins, ServerName};
 
 use super::failure::{Failure, Result};
+use super::login;
 use super::printer::Printer;
 use super::registry_args::AuthfileArgs;
-use super::{argument, login};
 
 /// Log out of a registry
 ///
@@ -16,7 +18,7 @@ use super::{argument, login};
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     /// Registry, or a namespace in it, as for `terrine login`
-    #[arg(default_value = "docker.io", value_parser = argument::read::<ServerName>)]
+    #[arg(default_value = "docker.io", value_parser = ServerName::from_str)]
     registry: ServerName,
 
     /// Remove the credentials for all registries

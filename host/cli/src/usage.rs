@@ -3,14 +3,17 @@
 //! The parser of arguments has a form of its own: quotes, tips, and a line of usage that hides
 //! the rest. This module rewrites its errors, from the kind and the context that they carry.
 
+use std::borrow::Cow;
 use std::error::Error as _;
 use std::ffi::OsString;
 use std::path::Path;
 
 use clap::Command;
 use clap::error::{ContextKind, ContextValue, Error, ErrorKind};
+use terrine::hint::Hint;
 use terrine::json::numbers_in_words;
 use terrine::oci::without_login;
+use terrine::registry::ServerNameError;
 
 /// The greatest number of flags that a short one is taken for.
 const MOST_FORMS: usize = 3;
@@ -101,6 +104,14 @@ fn invalid(error: &Error) -> (String, Option<String>) {
 /// A value that is not of the form that it must have. The lines behind the first are the remedy.
 fn refused(error: &Error) -> (String, Option<String>) {
     let argument = text(error, ContextKind::InvalidArg);
+    if let Some(name) = error
+        .source()
+        .and_then(|source| source.downcast_ref::<ServerNameError>())
+    {
+        // It knows better which part of the value may be a password.
+        let message = format!("invalid value `{}` for `{argument}`: {name}", name.shown());
+        return (message, name.hint().map(Cow::into_owned));
+    }
     let value = text(error, ContextKind::InvalidValue);
     let why = error.source().map(ToString::to_string).unwrap_or_default();
     let why = numbers_in_words(&why);
@@ -289,7 +300,10 @@ fn joined(list: &[String], word: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::str::FromStr;
+
     use clap::{Arg, ArgAction, value_parser};
+    use terrine::registry::ServerName;
 
     use super::*;
 
@@ -298,6 +312,7 @@ mod tests {
             .arg(Arg::new("image").required(true))
             .arg(Arg::new("platform").long("platform").value_name("OS"))
             .arg(Arg::new("how").long("how").value_parser(["fast", "slow"]))
+            .arg(Arg::new("at").long("at").value_parser(ServerName::from_str))
             .arg(
                 Arg::new("all")
                     .long("all")
@@ -348,6 +363,16 @@ mod tests {
                 "terrine run x --jobs u:s3cret@h/x",
                 "invalid value `…@h/x` for `--jobs <jobs>`: it must be a whole number",
                 "`--jobs <jobs>`: How many at once; see `terrine run --help`",
+            ),
+            (
+                "terrine run x --at user:s3cret",
+                "invalid value `user:…` for `--at <at>`: `user:…` is not the name of a registry",
+                "write HOST or HOST:PORT",
+            ),
+            (
+                "terrine run x --at https://user:s3cret@h?s3cret",
+                "invalid value `…@h?…` for `--at <at>`: `…@h?…` is not the name of a registry",
+                "write HOST or HOST:PORT",
             ),
             (
                 "terrine run x --jobs x",

@@ -79,6 +79,42 @@ pub fn shown(text: &str) -> String {
     format!("{scheme}{host}{path}")
 }
 
+/// Returns what should name a registry, or some of its repositories, for a message: without a login before it, and
+/// without a query. What is no port after a colon may be a password.
+pub(super) fn shown_server(text: &str) -> String {
+    let text = text.trim();
+    let (hidden, name) = match text.rsplit_once('@') {
+        // It is not clear what is before the `@`.
+        Some((login, _)) if login.contains(['?', '#']) => return "…".to_owned(),
+        Some((_, name)) => ("…@", name),
+        None => ("", text),
+    };
+    let end = name.find(['?', '#']).unwrap_or(name.len());
+    let (name, query) = name.split_at(end);
+    let start = name.find("://").map_or(0, |at| at + "://".len());
+    let (scheme, rest) = name.split_at(start);
+    match split_port(rest.split('/').next().unwrap_or_default()) {
+        (host, Some(port)) if !is_port(port) => format!("{hidden}{scheme}{host}:…"),
+        _ if query.is_empty() => format!("{hidden}{name}"),
+        _ => format!("{hidden}{name}?…"),
+    }
+}
+
+/// Splits a host into its name, which may be an address in brackets, and what is after its colon.
+pub(super) fn split_port(host: &str) -> (&str, Option<&str>) {
+    let end = host.rfind(']').map_or(0, |at| at + 1);
+    match host[end..].split_once(':') {
+        Some((name, port)) => (&host[..end + name.len()], Some(port)),
+        None => (host, None),
+    }
+}
+
+/// Tells whether text is a port that a server can have.
+pub(super) fn is_port(text: &str) -> bool {
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+    is_number && text.parse::<u16>().is_ok_and(|port| port > 0)
+}
+
 /// Tells whether a URL has a user or a password.
 pub(super) fn has_login(text: &str) -> bool {
     let (scheme, authority, _) = parts(text);
@@ -323,6 +359,37 @@ mod tests {
         ] {
             assert_eq!(shown(text), expected, "{text}");
             assert_eq!(super::has_login(text), has_login, "{text}");
+        }
+    }
+
+    #[test]
+    fn names_of_registries_are_shown_without_secrets() {
+        for (text, expected) in [
+            ("ghcr.io", "ghcr.io"),
+            ("quay.io/acme/web", "quay.io/acme/web"),
+            ("https://index.docker.io/v1/", "https://index.docker.io/v1/"),
+            ("localhost:5000/x", "localhost:5000/x"),
+            ("[::1]:5000", "[::1]:5000"),
+            ("[::1]", "[::1]"),
+            ("user:s3cret", "user:…"),
+            ("user:s3cret/x", "user:…"),
+            ("user:70000", "user:…"),
+            ("user:0", "user:…"),
+            ("user:s3:5", "user:…"),
+            ("[::1]:s3cret", "[::1]:…"),
+            ("https://user:s3cret", "https://user:…"),
+            ("user:s3cret@a.b/x", "…@a.b/x"),
+            ("https://user:s3@cret@a.b:5/v1/", "…@a.b:5/v1/"),
+            ("user@a.b:s3cret", "…@a.b:…"),
+            ("a.b?token=s3cret", "a.b?…"),
+            ("https://a.b/v1/?s3cret", "https://a.b/v1/?…"),
+            ("a.b#s3cret", "a.b?…"),
+            ("a.b?mail=c@s3cret", "…"),
+            ("user:s3cret@a.b?s3cret", "…@a.b?…"),
+            ("a b", "a b"),
+            ("", ""),
+        ] {
+            assert_eq!(shown_server(text), expected, "{text}");
         }
     }
 

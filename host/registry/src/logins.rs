@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read, Write};
+use std::net::Ipv6Addr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -20,7 +21,7 @@ use terrine_support::hint::Hint;
 use super::auth_file::{self, Config, HUB_SERVER, MAX_FILE};
 use super::credentials::{CredentialsError, UserPassword};
 use super::helper::Helpers;
-use super::loose;
+use super::{location, loose};
 
 /// Docker Hub, as names of images have it.
 const HUB: &str = "docker.io";
@@ -39,6 +40,13 @@ pub struct ServerName {
 #[error("`{0}` is not the name of a registry")]
 pub struct ServerNameError(String);
 
+impl ServerNameError {
+    /// Returns the text, without what may be secret in it.
+    pub fn shown(&self) -> &str {
+        &self.0
+    }
+}
+
 impl Hint for ServerNameError {
     fn hint(&self) -> Option<Cow<'_, str>> {
         Some(
@@ -53,17 +61,19 @@ impl FromStr for ServerName {
 
     /// Reads `HOST[:PORT][/PATH]`, and URLs as people paste them. Docker Hub has several names.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        // What is before an `@` may be a password.
-        let shown = text.rsplit('@').next().unwrap_or_default();
-        let error = || ServerNameError(shown.to_owned());
+        let error = || ServerNameError(location::shown_server(text));
         let key = auth_file::normal(text.strip_prefix("docker://").unwrap_or(text));
         let (host, path) = key.split_once('/').unwrap_or((&key, ""));
         let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-        let is_host = host.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '[')
-            && host
-                .chars()
-                .all(|c| is_part(c) || matches!(c, ':' | '[' | ']'))
-            && !host.ends_with(':');
+        // A password is no port: it would be kept as a part of the name, and shown.
+        let (name, port) = location::split_port(host);
+        let address = name
+            .strip_prefix('[')
+            .and_then(|rest| rest.strip_suffix(']'));
+        let is_name =
+            name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.chars().all(is_part);
+        let is_host = (is_name || address.is_some_and(|text| text.parse::<Ipv6Addr>().is_ok()))
+            && port.is_none_or(location::is_port);
         let is_path = path.is_empty()
             || path
                 .split('/')

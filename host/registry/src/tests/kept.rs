@@ -37,6 +37,8 @@ fn names_are_read_as_people_write_them() {
         ("registry-1.docker.io", "docker.io"),
         ("quay.io/acme/web", "quay.io/acme/web"),
         ("[::1]:5000", "[::1]:5000"),
+        ("[2001:db8::1]", "[2001:db8::1]"),
+        ("a.b:65535/x", "a.b:65535/x"),
     ] {
         assert_eq!(name(text).to_string(), expected, "{text}");
     }
@@ -52,6 +54,27 @@ fn names_are_read_as_people_write_them() {
     ] {
         let error = text.parse::<ServerName>().unwrap_err().to_string();
         assert!(!error.contains("secret"), "{error}");
+    }
+    for (text, shown) in [
+        ("user:s3cret", "user:…"),
+        ("https://user:s3cret", "https://user:…"),
+        ("docker://user:s3cret/x", "docker://user:…"),
+        ("user:123456", "user:…"),
+        ("a.b:0", "a.b:…"),
+        ("a.b:5:5", "a.b:…"),
+        ("[::1]:s3cret", "[::1]:…"),
+        ("[s3cret", "[s3cret"),
+        ("[::1]x:5", "[::1]x:5"),
+        ("fe80::1", "fe80:…"),
+        ("https://a.b?token=s3cret", "https://a.b?…"),
+        ("a.b/x?token=s3cret", "a.b/x?…"),
+        ("user:s3cret@a.b", "…@a.b"),
+    ] {
+        let error = text
+            .parse::<ServerName>()
+            .map_err(|error| error.to_string());
+        let expected = format!("`{shown}` is not the name of a registry");
+        assert_eq!(error, Err(expected), "{text}");
     }
 }
 
