@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::credentials::{CredentialsError, Secret};
 use super::helper::Helpers;
-use super::loose;
+use super::{location, loose};
 
 /// The largest file that is read, in bytes.
 pub(super) const MAX_FILE: u64 = 1 << 20;
@@ -214,7 +214,10 @@ impl AuthEntry {
             (None, Some((user, password))) => Ok(Some(Secret::Password { user, password })),
             _ if self.auth.is_some() => Err(CredentialsError::Broken {
                 file: file.to_owned(),
-                why: format!("the `auth` of `{key}` is not a user and a password in base64"),
+                why: format!(
+                    "the `auth` of `{}` is not a user and a password in base64",
+                    location::shown_server(key)
+                ),
             }),
             _ => Ok(None),
         }

@@ -11,8 +11,8 @@ use serde_json::Value;
 use super::answer::clean;
 use super::asked::Asked;
 use super::credentials::{CredentialsError, Secret, UserPassword};
-use super::loose;
 use super::process::{self, Failed};
+use super::{location, loose};
 
 /// The time that a helper may take. Some of them ask the user for a password, or send a question to a
 /// telephone: a minute is enough for an answer, and little enough for a run that nobody watches.
@@ -157,7 +157,7 @@ impl Helpers {
                 }
                 Failed::Time(_) | Failed::Terminal => CredentialsError::Waits {
                     program: program.clone(),
-                    server: server.to_owned(),
+                    server: location::shown_server(server),
                     why: failed.why(),
                 },
                 Failed::Io(_) | Failed::Much => error(failed.why()),

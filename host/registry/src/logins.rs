@@ -208,19 +208,19 @@ impl Logins {
         Ok(places)
     }
 
-    /// Returns the registries that the files name logins for.
+    /// Returns the registries that the files name logins for, without what may be secret in their names.
     pub fn names(&self) -> Result<Vec<String>, CredentialsError> {
         let mut names = BTreeSet::new();
         for file in &self.files {
             if let Some(config) = auth_file::read(file)? {
-                names.extend(config.keys().map(auth_file::normal));
+                names.extend(config.keys().map(shown));
             }
         }
         Ok(names.into_iter().collect())
     }
 
-    /// Drops all logins, and says of which registries. Those that a program keeps for all registries count as well,
-    /// whether a file names them or not. What cannot be dropped does not keep the others.
+    /// Drops all logins, and says of which registries, as [`Self::names`] does. Those that a program keeps for all
+    /// registries count as well, whether a file names them or not. What cannot be dropped does not keep the others.
     pub fn erase_all(&self) -> Result<Vec<String>, CredentialsError> {
         let mut dropped = BTreeSet::new();
         let mut failed = None;
@@ -250,7 +250,8 @@ impl Logins {
                 path: path.to_owned(),
             };
             let places = self.erase(&server)?;
-            Ok((config.names(&server) || !places.is_empty()).then_some(name))
+            let is_dropped = config.names(&server) || !places.is_empty();
+            Ok(is_dropped.then(|| location::shown_server(&name)))
         };
         names.into_iter().map(erase).collect()
     }
@@ -266,10 +267,15 @@ impl Logins {
         };
         let erase = |server: String| {
             self.helpers.erase(store, &server)?;
-            Ok(Some(auth_file::normal(&server)))
+            Ok(Some(shown(&server)))
         };
         servers.into_iter().map(erase).collect()
     }
+}
+
+/// Returns a key of a file for messages. People may have written a login or a token into it.
+fn shown(key: &str) -> String {
+    location::shown_server(&auth_file::normal(key))
 }
 
 /// The registry of a login that was dropped, or none if there was none.

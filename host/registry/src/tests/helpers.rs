@@ -104,6 +104,20 @@ fn a_helper_that_does_not_end_is_ended() {
 }
 
 #[test]
+fn the_name_of_a_server_is_shown_without_a_login() {
+    let waits = folder("exec sleep 1000");
+    let limit = Duration::from_millis(300);
+    let error = ask(&waits, limit, "user:s3cret@a.b").0.unwrap_err();
+    assert!(
+        error
+            .hint()
+            .unwrap()
+            .starts_with("run `echo …@a.b | docker"),
+        "{error:?}"
+    );
+}
+
+#[test]
 fn a_helper_that_says_too_much_is_ended() {
     let folder = folder("echo $$ >pid; while :; do echo xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx; done");
     let (found, took) = ask(&folder, 2 * LONG, "a.b");

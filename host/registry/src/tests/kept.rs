@@ -267,6 +267,52 @@ fn all_logins_are_those_of_programs_as_well() {
 }
 
 #[test]
+fn keys_are_shown_without_secrets() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("config.json");
+    // They are of the user, or of a program that keeps logins for all registries.
+    let script = "case $1 in list) echo '{\"https://user:s3cret@e.f\":\"user\"}';; \
+                  get) echo 'credentials not found'; exit 1;; esac";
+    helper(folder.path(), "all", script);
+    let keys = [
+        "https://user:s3cret@a.b/v1/",
+        "c.d?token=s3cret",
+        "https://c.d:5?token=s3cret",
+        "user:s3cret",
+        "g.h/x",
+    ];
+    let entries = keys.map(|key| format!(r#""{key}":{{"auth":"dTpw"}}"#));
+    let config = format!(
+        r#"{{"auths":{{{}}},"credsStore":"all"}}"#,
+        entries.join(",")
+    );
+    fs::write(&file, config).unwrap();
+    let logins = Logins::new(vec![file.clone()]).with_helpers_in(folder.path().to_owned());
+    let shown = ["c.d:5?…", "c.d?…", "g.h/x", "user:…", "…@a.b"];
+    assert_eq!(logins.names().unwrap(), shown);
+    let dropped = logins.erase_all().unwrap();
+    assert_eq!(dropped, [&shown[..], &["…@e.f"]].concat());
+    assert!(!text(&file).contains("s3cret"), "{}", text(&file));
+    // The login of such a key is used as before, and an error of it does not show the key.
+    for (entry, key) in [
+        ("https://user:s3cret@a.b/v1/", "user:s3cret@a.b"),
+        ("a.b?token=s3cret", "a.b?token=s3cret"),
+    ] {
+        fs::write(
+            &file,
+            format!(r#"{{"auths":{{"{entry}":{{"auth":"$"}}}}}}"#),
+        )
+        .unwrap();
+        let credentials = Credentials::new(vec![file.clone()]);
+        let error = credentials.user(key, "x").unwrap_err().to_string();
+        assert!(
+            error.contains("the `auth` of `") && !error.contains("s3cret"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
 fn logins_have_an_order() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("config.json");
