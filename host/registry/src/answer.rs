@@ -14,6 +14,7 @@ use super::location;
 use super::loose;
 use super::pace::Timeouts;
 use super::retry;
+use super::secrets::Secrets;
 
 /// The number of bytes of an error's body that are read.
 const MAX_MESSAGE: u64 = 8 << 10;
@@ -30,6 +31,7 @@ pub(super) struct Answer {
     pub(super) body: ureq::Body,
     /// The URL that answered, after redirections.
     pub(super) uri: Uri,
+    pub(super) secrets: Secrets,
     pub(super) timeouts: Timeouts,
     /// From when on the time counts in which all of it must be there, if it is short.
     pub(super) start: Instant,
@@ -126,7 +128,7 @@ impl Answer {
         let _ = self.read(MAX_MESSAGE);
     }
 
-    /// The registry's own words about an error.
+    /// The registry's own words about an error, without the secrets that it was sent.
     pub(super) fn message(&mut self) -> Option<String> {
         let is_text = self.header(header::CONTENT_TYPE).is_none_or(|kind| {
             kind.trim_start()
@@ -134,7 +136,8 @@ impl Answer {
                 .starts_with("text/plain")
         });
         // A message that breaks off is better than none.
-        message(&self.read(MAX_MESSAGE).0, is_text)
+        let bytes = self.read(MAX_MESSAGE).0;
+        message(&bytes, is_text, &self.secrets)
     }
 
     /// At most that many bytes, in bounded time, and whether they ended well.
@@ -183,25 +186,30 @@ impl Answer {
 
 /// Reads what a body says of an error: in the form of the OCI distribution specification ("Error
 /// Codes"), in those of token services, in that of S3, or as a line of text.
-pub(super) fn message(bytes: &[u8], is_text: bool) -> Option<String> {
+pub(super) fn message(bytes: &[u8], is_text: bool, secrets: &Secrets) -> Option<String> {
+    // Before anything is cut off.
+    let shown = |text: &str, limit| clean(&secrets.hide(text), limit);
     let said = match loose::parse(bytes) {
-        Some(body) => messages(&body),
+        Some(body) => messages(&body, &shown),
         None if is_text => {
             let text = String::from_utf8_lossy(bytes);
-            clean(text.trim().lines().next().unwrap_or_default(), MAX_SHOWN)
+            shown(text.trim().lines().next().unwrap_or_default(), MAX_SHOWN)
         }
-        None => storage_message(&String::from_utf8_lossy(bytes)).unwrap_or_default(),
+        None => storage_message(&String::from_utf8_lossy(bytes), &shown).unwrap_or_default(),
     };
     Some(said).filter(|said| !said.is_empty())
 }
 
+/// A way to show a text of at most that many characters.
+type Shown<'a> = &'a dyn Fn(&str, usize) -> String;
+
 /// The message in the XML of S3 (Amazon S3 API reference, "Error responses").
-fn storage_message(text: &str) -> Option<String> {
+fn storage_message(text: &str, shown: Shown<'_>) -> Option<String> {
     let (_, error) = text.split_once("<Error>")?;
     let element = |name: &str, limit| {
         let (_, rest) = error.split_once(&format!("<{name}>"))?;
         let (content, _) = rest.split_once("</")?;
-        Some(clean(content, limit)).filter(|text| !text.is_empty())
+        Some(shown(content, limit)).filter(|text| !text.is_empty())
     };
     match (element("Code", 64), element("Message", MAX_SHOWN)) {
         (Some(code), Some(message)) => Some(format!("{message} ({code})")),
@@ -210,33 +218,35 @@ fn storage_message(text: &str) -> Option<String> {
 }
 
 /// The messages in a body, of whatever type its fields are.
-fn messages(body: &Value) -> String {
+fn messages(body: &Value, shown: Shown<'_>) -> String {
     let said: Vec<String> = match &body["errors"] {
-        Value::Array(errors) if !errors.is_empty() => {
-            errors.iter().take(MAX_MESSAGES).filter_map(one).collect()
-        }
-        Value::Null | Value::Array(_) => one(body).into_iter().collect(),
-        errors => one(errors).into_iter().collect(),
+        Value::Array(errors) if !errors.is_empty() => errors
+            .iter()
+            .take(MAX_MESSAGES)
+            .filter_map(|error| one(error, shown))
+            .collect(),
+        Value::Null | Value::Array(_) => one(body, shown).into_iter().collect(),
+        errors => one(errors, shown).into_iter().collect(),
     };
     said.join("; ")
 }
 
 /// One message, with its code.
-fn one(error: &Value) -> Option<String> {
-    let shown = |value: &Value, limit: usize| {
+fn one(error: &Value, shown: Shown<'_>) -> Option<String> {
+    let text = |value: &Value, limit: usize| {
         let text = match value {
             Value::Number(number) => number.to_string(),
             other => other.as_str().unwrap_or_default().to_owned(),
         };
-        Some(clean(&text, limit)).filter(|text| !text.is_empty())
+        Some(shown(&text, limit)).filter(|text| !text.is_empty())
     };
     if !error.is_object() {
-        return shown(error, MAX_SHOWN);
+        return text(error, MAX_SHOWN);
     }
     if error["error"].is_object() {
-        return one(&error["error"]);
+        return one(&error["error"], shown);
     }
-    let first = |names: &[&str], limit| names.iter().find_map(|name| shown(&error[*name], limit));
+    let first = |names: &[&str], limit| names.iter().find_map(|name| text(&error[*name], limit));
     let message = first(
         &["message", "details", "detail", "error_description"],
         MAX_SHOWN,
@@ -327,15 +337,40 @@ mod tests {
             ("{}", false, None),
         ] {
             assert_eq!(
-                message(body.as_bytes(), is_text).as_deref(),
+                message(body.as_bytes(), is_text, &Secrets::default()).as_deref(),
                 expected,
                 "{body}"
             );
         }
         let long = format!(r#"{{"errors":[{{"message":"{}"}}]}}"#, "ä".repeat(5000));
         assert_eq!(
-            message(long.as_bytes(), false).unwrap(),
+            message(long.as_bytes(), false, &Secrets::default()).unwrap(),
             format!("{}...", "ä".repeat(MAX_SHOWN))
         );
+    }
+
+    #[test]
+    fn secrets_that_were_sent_are_not_shown() {
+        let secrets = Secrets::of(None, Some("s3&cret\tword"));
+        let long = format!("{}s3&cret\tword", "x".repeat(MAX_SHOWN - 2));
+        for (body, is_text, expected) in [
+            ("bad login u:s3&cret\tword", true, "bad login u:…"),
+            (
+                r#"{"errors":[{"code":"s3&cret\tword","message":"not s3\u0026cret\tword"}]}"#,
+                false,
+                "not … (…)",
+            ),
+            (r#"{"error":{"message":"s3&cret\tword"}}"#, false, "…"),
+            (r#"["a"]"#, false, ""),
+            (
+                "<Error><Message>no s3&cret\tword</Message></Error>",
+                false,
+                "no …",
+            ),
+            (&long, true, &format!("{}…", "x".repeat(MAX_SHOWN - 2))),
+        ] {
+            let said = message(body.as_bytes(), is_text, &secrets);
+            assert_eq!(said.unwrap_or_default(), expected, "{body}");
+        }
     }
 }

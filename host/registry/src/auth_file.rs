@@ -225,7 +225,7 @@ impl AuthEntry {
 }
 
 /// The user and the password in an `auth`. As in Go, line breaks between digits do not count.
-fn decoded(auth: &str) -> Option<(String, String)> {
+pub(super) fn decoded(auth: &str) -> Option<(String, String)> {
     let digits: String = auth.split_ascii_whitespace().collect();
     let text = String::from_utf8(STANDARD.decode(digits).ok()?).ok()?;
     let (user, password) = text.split_once(':')?;

@@ -9,6 +9,7 @@ use ureq::http::{HeaderMap, HeaderValue, Uri, header};
 use super::challenge::Challenge;
 use super::credentials::{CredentialsError, Secret};
 use super::error::Cause;
+use super::secrets::Secrets;
 use super::{answer, auth_file, location, retry};
 
 /// A `WWW-Authenticate` that can be answered.
@@ -63,7 +64,7 @@ pub fn retry_after(text: &str) -> Option<Duration> {
 
 /// Reads what a registry says of an error.
 pub fn message(body: &[u8], is_text: bool) -> Option<String> {
-    answer::message(body, is_text)
+    answer::message(body, is_text, &Secrets::default())
 }
 
 /// Reads the user and the password, or the token, that a file of credentials itself has for a repository. No helper

@@ -19,7 +19,7 @@
 //! | who may | `session`, `greeting`, `authorization`, `challenge`, `offer`, `token`, `credentials`, `auth_file`, `asked` |
 //! | logins that are kept and dropped | `logins` |
 //! | programs that keep credentials | `helper`, `process`, `group` |
-//! | one request and its answer | `transport`, `redirect`, `outgoing`, `answer`, `success`, `loose`, `location`, `failure` |
+//! | one request and its answer | `transport`, `redirect`, `outgoing`, `answer`, `secrets`, `success`, `loose`, `location`, `failure` |
 //! | whose certificates count | `tls` |
 //! | proxies | `proxy` |
 //! | limits of time and of speed | `pace` |
@@ -54,6 +54,7 @@ mod redirect;
 mod resolver;
 mod resume;
 mod retry;
+mod secrets;
 mod sending;
 mod session;
 mod success;

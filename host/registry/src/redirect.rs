@@ -38,7 +38,7 @@ impl<'a> Hop<'a> {
     /// Reports whether the request may be repeated at a URL. Secrets in a body are not sent to
     /// another host.
     pub(super) fn may_go(&self, to: &Uri) -> bool {
-        !self.request.is_secret || location::is_same_origin(&self.uri, to)
+        self.request.secret.is_none() || location::is_same_origin(&self.uri, to)
     }
 
     /// Goes where an answer leads (RFC 9110 section 15.4). GET and HEAD stay what they are. 307 and
@@ -100,7 +100,7 @@ mod tests {
         let request = Request::new(Method::POST, Uri::from_static("https://a/token"));
         let elsewhere = Uri::from_static("https://b/token");
         assert!(Hop::first(&request).may_go(&elsewhere));
-        let request = request.with_secrets();
+        let request = request.with_secret("s3cret");
         assert!(!Hop::first(&request).may_go(&elsewhere));
         assert!(Hop::first(&request).may_go(&Uri::from_static("https://a:443/t")));
     }

@@ -101,7 +101,7 @@ fn exchange(
     let request = Request::new(Method::POST, realm.clone())
         .with_header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
         .with_payload(Payload::Bytes(form.as_bytes()))
-        .with_secrets();
+        .with_secret(token);
     transport.send(&request, None)
 }
 

@@ -19,6 +19,7 @@ use super::outgoing::Outgoing;
 use super::pace::{Meter, Pace, Timeouts};
 use super::proxy::{Forwarding, Proxies, Route};
 use super::redirect::Hop;
+use super::secrets::Secrets;
 use super::tls::TlsConnector;
 
 /// The number of redirections that are followed.
@@ -54,8 +55,8 @@ pub(super) struct Request<'a> {
     pub(super) payload: Payload<'a>,
     /// The blob that is asked for: its size, and how fast it must come. Other answers are short.
     blob: Option<(u64, Pace)>,
-    /// True if the body holds secrets for this host alone.
-    pub(super) is_secret: bool,
+    /// The secret in the body, which is for this host alone.
+    pub(super) secret: Option<&'a str>,
     /// It finds out whether there is TLS at all.
     is_probe: bool,
 }
@@ -69,17 +70,15 @@ impl<'a> Request<'a> {
             headers: vec![],
             payload: Payload::Nothing,
             blob: None,
-            is_secret: false,
+            secret: None,
             is_probe: false,
         }
     }
 
-    /// Says that the body holds what is for this host alone.
-    pub(super) fn with_secrets(self) -> Self {
-        Self {
-            is_secret: true,
-            ..self
-        }
+    /// Says that the body holds a secret, which is for this host alone.
+    pub(super) fn with_secret(self, secret: &'a str) -> Self {
+        let secret = Some(secret);
+        Self { secret, ..self }
     }
 
     pub(super) fn with_header(mut self, name: HeaderName, value: impl Into<String>) -> Self {
@@ -298,6 +297,7 @@ impl Transport {
             headers: parts.headers,
             body,
             uri: uri.clone(),
+            secrets: Secrets::of(authorization, request.secret),
             timeouts: self.timeouts,
             start: if is_short { start } else { Instant::now() },
         })

@@ -297,3 +297,64 @@ fn credentials_do_not_follow_redirections() {
             .all(|seen| !seen.headers.contains_key("authorization"))
     );
 }
+
+#[test]
+fn a_login_that_a_server_repeats_is_not_shown() {
+    let said = "user:secret dXNlcjpzZWNyZXQ= t0ken";
+    let refused = |request: &str| step(request).status(401).body(said);
+    let basic = || refused(GET).header("www-authenticate", "Basic realm=\"x\"");
+    // The registry is told the password.
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::bind();
+    let of = image(&server);
+    let client = Client::new(ClientOptions {
+        credentials: login(&server, &folder, ENTRY),
+        ..options()
+    });
+    let running = server.run(vec![basic(), basic()]);
+    let error = chain(&client.document(&of).unwrap_err());
+    assert!(error.ends_with(": user:… … t0ken"), "{error}");
+    running.seen();
+    // Its service of tokens is, or it is told an identity token.
+    let get = "GET /token?a=b&account=user&service=s%20v&scope=repository%3Aacme%2Fweb%3Apull";
+    let identity = r#"{"identitytoken":"t0ken"}"#;
+    for (entry, ask, expected) in [
+        (ENTRY, get, "user:… … t0ken"),
+        (
+            identity,
+            "POST /token?a=b",
+            "user:secret dXNlcjpzZWNyZXQ= …",
+        ),
+    ] {
+        let (server, tokens) = (Server::bind(), Server::bind());
+        let of = image(&server);
+        let client = Client::new(ClientOptions {
+            credentials: login(&server, &folder, entry),
+            ..options()
+        });
+        let challenge = bearer(&tokens);
+        let running = server.run(vec![refused(GET).header("www-authenticate", challenge)]);
+        let tokens = tokens.run(vec![refused(ask)]);
+        let error = chain(&client.document(&of).unwrap_err());
+        assert!(error.ends_with(&format!(": {expected}")), "{error}");
+        running.seen();
+        tokens.seen();
+    }
+    // The registry is told a token.
+    let (server, tokens) = (Server::bind(), Server::bind());
+    let of = image(&server);
+    let challenge = bearer(&tokens);
+    let running = server.run(vec![
+        refused(GET).header("www-authenticate", challenge),
+        refused(GET).status(403),
+    ]);
+    let token = "GET /token?a=b&service=s%20v&scope=repository%3Aacme%2Fweb%3Apull";
+    let tokens = tokens.run(vec![step(token).body(r#"{"token":"t0ken"}"#)]);
+    let error = chain(&Client::new(options()).document(&of).unwrap_err());
+    assert!(
+        error.ends_with(": user:secret dXNlcjpzZWNyZXQ= …"),
+        "{error}"
+    );
+    running.seen();
+    tokens.seen();
+}
