@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::chown;
 
 use serde_json::json;
-use terrine_tests::{Run, peer};
+use terrine_tests::{Run, SmallDisk, empty_cache, peer};
 
 use super::place::{self, At, Bench};
 use super::{With, entries, said, same_layers, spec, top};
@@ -37,6 +37,29 @@ fn a_static_shell_leaves_the_same_at_each() {
     bench.compile_go("owner-go", include_str!("owner.go"));
     let spec = spec(&bench, "fakeRootCommands", include_str!("corpus.sh"));
     at_each(&bench, &spec, &place::all());
+}
+
+#[test]
+fn a_new_file_has_nothing_of_a_removed_one() {
+    let Some(bench) = Bench::new() else { return };
+    if !bench.compile("reused", include_str!("reused.c")) {
+        return;
+    }
+    let spec = spec(&bench, "fakeRootCommands", "reused > said");
+    for at in place::all() {
+        let cache = bench.cache();
+        let Some(disk) = SmallDisk::with_steps(&cache) else {
+            return;
+        };
+        empty_cache(&cache);
+        let run = Run::of(&mut bench.command("build", &spec, at, &cache));
+        let found = entries(&top(&run.ok()));
+        assert_eq!(
+            found["said"].text, "0 owners, 0 devices, 0 modes\n",
+            "{at:?}"
+        );
+        disk.unmount();
+    }
 }
 
 #[test]

@@ -8,7 +8,6 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, mkdirat, openat, statat, symli
 use rustix::io::Errno;
 
 use super::look::FileState;
-use super::records::Key;
 use super::resolve::{Found, Place, Resolver, Target};
 use super::wanted::NAMELESS;
 use super::{Emulator, Reply};
@@ -31,13 +30,17 @@ impl Emulator {
     }
 
     /// Records the owner of what was made, unless that is what it has anyway.
-    pub(super) fn record_owner(&mut self, made: &libc::statx, owner: (u32, u32)) {
-        let state = self.state(made);
+    pub(super) fn record_owner(
+        &mut self,
+        made: &OwnedFd,
+        owner: (u32, u32),
+    ) -> Result<libc::statx, Errno> {
+        let found = Resolver::stat(made)?;
+        let state = self.state(&found);
         if (state.uid, state.gid) != owner {
-            let record = Some(owner);
-            self.records
-                .change(Key::of(made), |known| known.owner = record);
+            self.record(made, &found, |record| record.owner = Some(owner));
         }
+        Ok(found)
     }
 
     /// Returns the place at which a process makes something; none where the kernel can make it: it would have the right
@@ -115,7 +118,7 @@ impl Emulator {
             Err(Errno::EXIST) => return Ok(Reply::Continue),
             made => made?,
         };
-        self.record_owner(&Resolver::stat(&file)?, at.owner);
+        self.record_owner(&file, at.owner)?;
         Ok(Reply::File(file, flags as u32 & libc::O_CLOEXEC as u32))
     }
 
@@ -146,7 +149,7 @@ impl Emulator {
         let given = OFlags::from_bits_retain(flags as u32) | OFlags::CLOEXEC;
         let mode = Mode::from_raw_mode(mode & 0o7777 & !umask);
         let file = openat(&fd, c".", given, mode)?;
-        self.record_owner(&Resolver::stat(&file)?, owner);
+        self.record_owner(&file, owner)?;
         Ok(Reply::File(file, flags as u32 & libc::O_CLOEXEC as u32))
     }
 
@@ -158,11 +161,10 @@ impl Emulator {
         let umask = self.resolver.umask(pid).unwrap_or(0o022);
         let mode = mode & 0o1777 & !umask;
         mkdirat(&at.directory, &at.name, Mode::from_raw_mode(mode))?;
-        let made = self.made(&at)?;
+        let (made, found) = self.made(&at)?;
         if at.passes_on {
             let mode = Some(mode | libc::S_ISGID);
-            self.records
-                .change(Key::of(&made), |record| record.mode = mode);
+            self.record(&made, &found, |record| record.mode = mode);
         }
         Ok(Reply::Value(0))
     }
@@ -201,12 +203,11 @@ impl Emulator {
         }
     }
 
-    fn made(&mut self, at: &At) -> Result<libc::statx, Errno> {
+    fn made(&mut self, at: &At) -> Result<(OwnedFd, libc::statx), Errno> {
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let made = openat(&at.directory, &at.name, flags, Mode::empty())?;
-        let made = Resolver::stat(&made)?;
-        self.record_owner(&made, at.owner);
-        Ok(made)
+        let found = self.record_owner(&made, at.owner)?;
+        Ok((made, found))
     }
 }
 

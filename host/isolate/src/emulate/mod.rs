@@ -5,6 +5,7 @@
 //! well, and no wall: a command could change a path between question and answer. What keeps
 //! commands in are the name spaces.
 
+mod clock;
 mod create;
 mod ids;
 mod look;
@@ -14,19 +15,22 @@ mod owners;
 mod records;
 mod resolve;
 mod wanted;
+mod young;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use clock::pass;
 pub(crate) use ids::Ids;
 pub(crate) use modes::is_special;
 pub(crate) use nodes::STAND_IN;
-pub(crate) use records::{Device, Key, Records};
-use resolve::Resolver;
+pub(crate) use records::{Device, Key, Record, Records};
+use resolve::{Found, Resolver, Target};
 pub(crate) use wanted::MAKES;
 use wanted::Wanted;
+use young::Young;
 
 use crate::seccomp::Faked;
 use crate::sys::memory::{read_exact, write};
@@ -69,6 +73,7 @@ pub(crate) struct Emulator {
     pub(crate) base_mounts: Vec<u64>,
     ids: Vec<Ids>,
     resolver: Resolver,
+    young: Young,
 }
 
 impl Emulator {
@@ -83,6 +88,7 @@ impl Emulator {
             base_mounts: vec![],
             ids: vec![Ids::root()],
             resolver: Resolver::new(proc),
+            young: Young::default(),
         }
     }
 
@@ -96,6 +102,7 @@ impl Emulator {
 
     /// Answers the next question that waits.
     pub(crate) fn serve(&mut self, listener: BorrowedFd<'_>) -> Result<(), Errno> {
+        self.young.release();
         let question = match seccomp::next(listener) {
             // The process that asked is dead.
             Err(Errno::NOENT | Errno::INTR | Errno::AGAIN) => return Ok(()),
@@ -117,6 +124,31 @@ impl Emulator {
             Err(Errno::NOENT) => Ok(()),
             sent => sent,
         }
+    }
+
+    /// Changes the record of an open file.
+    fn record(&mut self, file: &impl AsFd, found: &libc::statx, change: impl FnOnce(&mut Record)) {
+        let open = || self.resolver.reopen(file);
+        self.young.keep(found, open);
+        self.records.change(Key::of(found), change);
+    }
+
+    /// Changes the record of a file that was looked at.
+    fn record_at(
+        &mut self,
+        pid: i32,
+        file: &Target,
+        found: &libc::statx,
+        change: impl FnOnce(&mut Record),
+    ) {
+        let key = Key::of(found);
+        let open = || {
+            let Found { fd, stat } = self.resolver.open(pid, file)?;
+            // Another one may have come there meanwhile.
+            (Key::of(&stat) == key).then_some(fd)
+        };
+        self.young.keep(found, open);
+        self.records.change(key, change);
     }
 
     fn reply(&mut self, listener: BorrowedFd<'_>, question: &Question) -> Result<Reply, Errno> {

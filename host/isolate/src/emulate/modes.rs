@@ -2,7 +2,7 @@
 //! what it has to read later stays readable, and the permissions that were asked for are recorded.
 
 use std::ffi::CString;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 
 use rustix::fs::{AtFlags, Mode, chmodat, listxattr};
 use rustix::io::Errno;
@@ -147,7 +147,7 @@ impl Emulator {
         }
         let mode = mode & 0o7777;
         if !self.faked.modes {
-            self.keep_special(pid, &found, mode);
+            self.keep_special(pid, &fd, &found, mode);
             return Ok(Reply::Continue);
         }
         let kept = match state.mode & libc::S_IFMT {
@@ -159,8 +159,7 @@ impl Emulator {
         // recorded, and need not be on the disk.
         let on_disk = Mode::from_raw_mode(kept & 0o777);
         chmodat(self.resolver.proc(), &link, on_disk, AtFlags::empty())?;
-        self.records
-            .change(Key::of(&found), |record| record.mode = Some(mode));
+        self.record(&fd, &found, |record| record.mode = Some(mode));
         Ok(Reply::Value(0))
     }
 
@@ -168,15 +167,14 @@ impl Emulator {
     ///
     /// A file that is written to loses them, but not if it is root that writes. Root of a user name
     /// space is not root for that, so what the kernel says afterwards is not what counts.
-    fn keep_special(&mut self, pid: i32, found: &libc::statx, mode: u32) {
+    fn keep_special(&mut self, pid: i32, fd: &OwnedFd, found: &libc::statx, mode: u32) {
         let key = Key::of(found);
         let known = self.records.get(&key).is_some_and(|r| r.mode.is_some());
         let is_file = u32::from(found.stx_mode) & libc::S_IFMT == libc::S_IFREG;
         let by_kernel = self.granted.devices;
         let kept = is_file && is_special(mode) && !by_kernel && self.is_privileged(pid);
         if known || kept {
-            self.records
-                .change(key, |record| record.mode = kept.then_some(mode));
+            self.record(fd, found, |record| record.mode = kept.then_some(mode));
         }
     }
 
@@ -204,7 +202,7 @@ impl Emulator {
                     _ => {}
                 }
                 let value = Some(value.clone());
-                self.records.change(key, |record| record.capability = value);
+                self.record(&fd, &found, |record| record.capability = value);
                 Ok(Reply::Value(0))
             }
             What::Get { address, room } => {

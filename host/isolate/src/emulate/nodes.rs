@@ -1,11 +1,12 @@
 //! Making special files: mknod and its kin.
 
 use std::ffi::CString;
+use std::os::fd::OwnedFd;
 
 use rustix::fs::{FileType, Mode, OFlags, mknodat, openat};
 use rustix::io::Errno;
 
-use super::records::{Device, Key};
+use super::records::Device;
 use super::resolve::{Place, Resolver};
 use super::{Emulator, Reply};
 
@@ -42,8 +43,8 @@ impl Emulator {
         let Some(made) = self.make(pid, place, STAND_IN, mode)? else {
             return Ok(Reply::Continue);
         };
-        self.records
-            .change(made, |record| record.device = Some(device));
+        let found = Resolver::stat(&made)?;
+        self.record(&made, &found, |record| record.device = Some(device));
         Ok(Reply::Value(0))
     }
 
@@ -54,7 +55,7 @@ impl Emulator {
         place: &Place,
         kind: FileType,
         mode: u32,
-    ) -> Result<Option<Key>, Errno> {
+    ) -> Result<Option<OwnedFd>, Errno> {
         let Some((directory, name)) = self.resolver.at(pid, place) else {
             return Ok(None);
         };
@@ -63,9 +64,9 @@ impl Emulator {
         let mode = Mode::from_raw_mode(mode & 0o7777 & !umask);
         mknodat(&directory.fd, &name, kind, mode, 0)?;
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let made = Resolver::stat(&openat(&directory.fd, &name, flags, Mode::empty())?)?;
+        let made = openat(&directory.fd, &name, flags, Mode::empty())?;
         let owner = self.owner_of_new(pid, &directory.stat);
-        self.record_owner(&made, owner);
-        Ok(Some(Key::of(&made)))
+        self.record_owner(&made, owner)?;
+        Ok(Some(made))
     }
 }

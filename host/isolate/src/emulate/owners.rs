@@ -36,7 +36,7 @@ impl Emulator {
             // An owner that was recorded before, of which one half stays, stays recorded.
             let kept = self.records.get(&key).and_then(|record| record.owner);
             if kept.is_none() || (uid.is_some() && gid.is_some()) {
-                self.records.change(key, |record| {
+                self.record_at(pid, file, &found, |record| {
                     record.owner = None;
                     record.mode = record.mode.map(without_special).filter(|m| is_special(*m));
                 });
@@ -51,8 +51,7 @@ impl Emulator {
         // The owner that it seems to have anyway need not be that of its record: in a step of a
         // user without rights all is root's in the end.
         if owner != (state.uid, state.gid) {
-            self.records
-                .change(key, |record| record.owner = Some(owner));
+            self.record_at(pid, file, &found, |record| record.owner = Some(owner));
         }
         Ok(Reply::Value(0))
     }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 /// The numbers that tell a file from every other, also from one that had its number before: numbers are used
-/// again after a file is gone, times of birth are not.
+/// again after a file is gone, times of birth are not, if the first files stay open for as long as [`super::young`] says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Key {
     device: (u32, u32),

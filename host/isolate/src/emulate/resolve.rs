@@ -241,6 +241,12 @@ impl Resolver {
         stat(fd)
     }
 
+    /// Opens an open file once more, as a place.
+    pub(crate) fn reopen(&self, file: &impl AsFd) -> Option<OwnedFd> {
+        let link = format!("self/fd/{}", file.as_fd().as_raw_fd());
+        openat(&self.proc, link, OPEN, Mode::empty()).ok()
+    }
+
     /// The process file system.
     pub(crate) fn proc(&self) -> &OwnedFd {
         &self.proc

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -25,7 +26,7 @@ use super::tree::{Tree, look};
 use super::world::World;
 use super::{child, foreign};
 use crate::Level;
-use crate::emulate::{Emulator, Granted, Ids};
+use crate::emulate::{Emulator, Granted, Ids, pass};
 use crate::error::CHANGING_ROOT;
 use crate::request::{
     Answer, Changes, Ending, Entry, Failure, Identity, Job, Kind, Place, Refusal,
@@ -176,6 +177,7 @@ impl<'a> Supervisor<'a> {
     fn run(&mut self) -> Result<Changes, Stop> {
         let job = self.started.job;
         let mut tree = self.tree().map_err(Stop::Broken)?;
+        self.let_clock_move().map_err(Stop::Broken)?;
         for number in 0..job.steps.len() {
             self.step(&tree, number)?;
         }
@@ -221,6 +223,20 @@ impl<'a> Supervisor<'a> {
         tree.finish(&mut self.emulator)
             .trying("setting permissions")?;
         Ok(tree)
+    }
+
+    /// Waits until the clock of the file system moves on: what commands do has to be later than the tree, to be told
+    /// from it.
+    fn let_clock_move(&self) -> Result<(), Refusal> {
+        let action = "looking at the clock of the file system";
+        let probe = self.started.job.work.join("clock");
+        fs::File::create_new(&probe).trying(action)?;
+        let now = look(CWD, probe.as_os_str().as_bytes())
+            .trying(action)?
+            .stx_ctime;
+        fs::remove_file(&probe).trying(action)?;
+        pass((now.tv_sec, now.tv_nsec));
+        Ok(())
     }
 
     /// Makes room in the tree for what commands find at their root.
@@ -360,7 +376,6 @@ impl<'a> Supervisor<'a> {
             let tree = world.tree();
             let private = world.private();
             for place in [&tree, Path::new("/"), &private, Path::new("/dev/shm")] {
-                use std::os::unix::ffi::OsStrExt;
                 let found = look(CWD, place.as_os_str().as_bytes())
                     .trying("following the commands' root")?;
                 self.emulator.own_mounts.push(found.stx_mnt_id);
@@ -502,7 +517,6 @@ fn base_mounts(world: &World<'_>) -> io::Result<Vec<u64>> {
         let name = entry?.file_name();
         let given = world.job.store.iter().any(|(given, _)| name == **given);
         if !given {
-            use std::os::unix::ffi::OsStrExt;
             let path = store.join(name);
             mounts.push(look(CWD, path.as_os_str().as_bytes())?.stx_mnt_id);
         }

@@ -1,0 +1,66 @@
+//! The clock of file systems, which moves in steps: of 1 to 10 ms, or of seconds.
+
+use std::thread::sleep;
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
+
+/// The longest step of a file system that keeps whole seconds, in seconds: that of FAT.
+const SECONDS: i64 = 2;
+/// The time between two looks at the clock.
+const MOMENT: Duration = Duration::from_micros(500);
+
+/// A time in seconds and nanoseconds since 1970.
+pub(crate) type Time = (i64, u32);
+
+/// Returns the time of birth of a file that is made now.
+fn now() -> Time {
+    let now = clock_gettime(ClockId::RealtimeCoarse);
+    (now.tv_sec, now.tv_nsec as u32)
+}
+
+/// Returns whether what happens from now on has a later time. Before Linux 6.13 and on some file systems since, it has
+/// the same within one step.
+pub(crate) fn is_past(time: Time) -> bool {
+    is_before(time, now())
+}
+
+/// Waits until what happens has a later time: for some milliseconds, or for two seconds where the file system keeps
+/// whole seconds.
+pub(crate) fn pass(time: Time) {
+    while !is_past(time) {
+        sleep(MOMENT);
+    }
+}
+
+/// Returns whether a time is before the step of `now`.
+fn is_before((seconds, nanoseconds): Time, now: Time) -> bool {
+    if nanoseconds == 0 {
+        (seconds.saturating_add(SECONDS), 0) <= now
+    } else {
+        (seconds, nanoseconds) < now
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_has_passed_when_the_next_one_has_come() {
+        for (time, now, expected) in [
+            ((7, 5), (7, 4), false),
+            ((7, 5), (7, 5), false),
+            ((7, 5), (7, 6), true),
+            ((7, 5), (6, 9), false),
+            ((7, 0), (8, 9), false),
+            ((7, 0), (9, 0), true),
+            ((i64::MAX, 0), (9, 0), false),
+        ] {
+            assert_eq!(is_before(time, now), expected, "{time:?} {now:?}");
+        }
+        let time = now();
+        pass(time);
+        assert!(now() > time);
+    }
+}
