@@ -13,6 +13,8 @@ use crate::excerpt::excerpt;
 
 /// The number of bytes of a public key, and of the seed of a secret one.
 const KEY: usize = 32;
+/// The length of a public key in base 64.
+const DIGITS: usize = 44;
 /// Base 64 that may lack its padding, as Nix reads it.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
@@ -34,7 +36,7 @@ impl PublicKey {
     /// A missing name, malformed base 64, and another number of bytes.
     pub fn parse(text: &str) -> Result<Self, KeyError> {
         let (name, bytes) = split(text.trim()).map_err(|fault| KeyError::Public {
-            value: excerpt(text.trim().as_bytes()),
+            value: shown(text),
             fault,
         })?;
         let bytes = bytes
@@ -161,6 +163,19 @@ fn split(text: &str) -> Result<(&str, Vec<u8>), KeyFault> {
     Ok((name, bytes))
 }
 
+/// Returns what should be a public key for a message. Without its end if that is longer than one: it may be secret.
+fn shown(text: &str) -> String {
+    let text = text.trim();
+    let (name, digits) = text.split_once(':').unwrap_or(("", text));
+    if name.len().max(digits.len()) <= DIGITS {
+        return excerpt(text.as_bytes());
+    }
+    if name.is_empty() || name.len() > DIGITS {
+        return "…".to_owned();
+    }
+    format!("{}:…", excerpt(name.as_bytes()))
+}
+
 fn public_length(text: &str, found: usize) -> KeyError {
     if found == 2 * KEY {
         // It is probably secret, so the message does not show it.
@@ -169,7 +184,7 @@ fn public_length(text: &str, found: usize) -> KeyError {
         };
     }
     KeyError::Public {
-        value: excerpt(text.trim().as_bytes()),
+        value: shown(text),
         fault: KeyFault::Length {
             found,
             expected: KEY,
@@ -279,7 +294,13 @@ mod tests {
     fn no_message_shows_a_secret() {
         let secret = SecretKey::parse(SECRET).unwrap();
         let (_, digits) = SECRET.split_once(':').unwrap();
+        let (start, end) = SECRET.split_at(SECRET.len() - 5);
         let wrong = [
+            PublicKey::parse(start).unwrap_err(),
+            PublicKey::parse(&format!("{start}A{end}")).unwrap_err(),
+            PublicKey::parse(&SECRET.replace(':', " ")).unwrap_err(),
+            PublicKey::parse(&format!("{digits}:test-1")).unwrap_err(),
+            PublicKey::parse(digits).unwrap_err(),
             PublicKey::parse(SECRET).unwrap_err(),
             SecretKey::parse(&SECRET[..40]).unwrap_err(),
             SecretKey::parse(digits).unwrap_err(),

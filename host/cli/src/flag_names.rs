@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use terrine::oci::without_login;
+use terrine::oci::{without_login, without_login_of};
 use terrine::remark::Remark;
 
 /// Flags by the fields that they give.
@@ -153,8 +153,20 @@ impl FlagNames {
         }
     }
 
+    /// Leaves out the users and passwords in the values of flags.
+    fn without_logins(&self, text: &str) -> String {
+        let values = self
+            .given
+            .values()
+            .filter_map(|given| given.value.as_deref());
+        values.fold(text.to_owned(), |text, value| {
+            without_login_of(value, &text)
+        })
+    }
+
     /// Puts flags in the place of fields, which stand in backticks.
     fn replace(&self, text: &str, part: Part) -> String {
+        let text = &self.without_logins(text);
         let parts: Vec<&str> = text.split('`').collect();
         // A value has a backtick itself: it cannot be told what is a name.
         if parts.len().is_multiple_of(2) {

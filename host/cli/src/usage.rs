@@ -68,6 +68,7 @@ pub(super) fn explain(error: &Error, all: &Command, words: &[OsString]) -> Wrong
             let verb = if missing.len() == 1 { "is" } else { "are" };
             (format!("{} {verb} missing", and(&missing)), None)
         }
+        ErrorKind::TooManyValues => (format!("`{}` takes no value", argument()), None),
         ErrorKind::InvalidUtf8 => ("an argument is not UTF-8".to_owned(), None),
         _ => (plain(error), None),
     };
@@ -150,7 +151,9 @@ fn unknown(error: &Error, all: &Command, words: &[OsString]) -> Option<String> {
         return Some(format!("the file of this name is `./{argument}`"));
     }
     let (command, _) = called(all, words);
-    if let Some(program) = program_before(&argument, command, words) {
+    let program = program_before(&argument, command, words);
+    // An image with a login is in the wrong place, and no program.
+    if let Some(program) = program.filter(|name| matches!(without_login(name), Cow::Borrowed(_))) {
         return Some(format!(
             "put the command of the image after `--`: `-- {program} {argument}`"
         ));
@@ -393,6 +396,11 @@ mod tests {
                 "terrine run x --all --platform y",
                 "`--all` cannot be used with `--platform <OS>`",
                 "leave one of them out",
+            ),
+            (
+                "terrine run x --all=s3cret",
+                "`--all` takes no value",
+                "`--all`",
             ),
             (
                 "terrine run",

@@ -23,12 +23,41 @@ const REGISTRIES: usize = 3;
 const LEAST_HEX: usize = 32;
 
 /// Returns the text of a reference, or of what should be one, for a message: without a user and a password that are
-/// written in it. A digest stays.
+/// written in it, and without a query, which may be a signature. A digest stays.
 pub fn without_login(text: &str) -> Cow<'_, str> {
-    match parts(text) {
-        Some((transport, host)) => format!("{transport}…@{host}").into(),
-        None => text.into(),
+    let login = parts(text);
+    let (transport, rest) = login.unwrap_or_else(|| transport(text));
+    let shown = if login.is_some() { "…@" } else { "" };
+    match rest.split_once('?') {
+        Some((rest, query)) if is_url(transport) || is_query(query) => {
+            format!("{transport}{shown}{rest}?…").into()
+        }
+        _ if login.is_some() => format!("{transport}{shown}{rest}").into(),
+        _ => text.into(),
     }
+}
+
+/// Returns a message about a text without the user and the password that are written in the text, also if the message
+/// has only a part of it.
+pub fn without_login_of(text: &str, message: &str) -> String {
+    match parts(text) {
+        Some((transport, rest)) => {
+            let login = &text[transport.len()..text.len() - rest.len()];
+            message.replace(login, "…@")
+        }
+        None => message.replace(text, &without_login(text)),
+    }
+}
+
+/// Tells whether what is after a `?` is probably a query, also where a URL lacks its start.
+fn is_query(text: &str) -> bool {
+    text.contains('=') && !text.contains(char::is_whitespace)
+}
+
+/// Tells whether a reference to a registry, or a URL, has a query.
+pub(super) fn has_query(text: &str) -> bool {
+    let (transport, rest) = transport(text);
+    is_url(transport) && rest.contains('?')
 }
 
 /// The remedy for a login in a reference.
@@ -77,6 +106,15 @@ pub(super) fn parts(text: &str) -> Option<(&str, &str)> {
 
 /// Splits the transport off.
 fn transport(text: &str) -> (&str, &str) {
+    for registry in &TRANSPORTS[..REGISTRIES] {
+        // The colon is forgotten.
+        let is_meant = text
+            .get(..registry.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(registry));
+        if is_meant && text[registry.len()..].starts_with("//") {
+            return text.split_at(registry.len() + "//".len());
+        }
+    }
     let Some((scheme, rest)) = text.split_once(':') else {
         return ("", text);
     };
@@ -97,7 +135,7 @@ fn is_user_and_password(before: &str, after: &str) -> bool {
     };
     let port = password.split('/').next().unwrap_or_default();
     let is_port = password.contains('/') && port.bytes().all(|byte| byte.is_ascii_digit());
-    !user.is_empty() && !user.contains('/') && !password.is_empty() && (!is_port || is_place(after))
+    !user.contains('/') && !password.is_empty() && (!is_port || is_place(after))
 }
 
 /// Tells whether a text has what hosts and paths have.
@@ -106,7 +144,7 @@ fn is_place(text: &str) -> bool {
 }
 
 /// Tells whether a text is a digest, or was to be one.
-fn is_digest(text: &str) -> bool {
+pub(super) fn is_digest(text: &str) -> bool {
     let Some((algorithm, hex)) = text.split_once(':') else {
         return false;
     };
@@ -158,6 +196,22 @@ mod tests {
             ("docker://u:s3cret@sha1:5/x", "docker://…@sha1:5/x"),
         ] {
             assert_eq!(without_login(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn messages_about_a_text_do_not_repeat_its_login() {
+        for (text, message, expected) in [
+            (
+                "u:s3cret@h/x",
+                "`u:s3cret@h` in `u:s3cret@h/x`",
+                "`…@h` in `…@h/x`",
+            ),
+            ("https://h?s3cret", "`https://h?s3cret`", "`https://h?…`"),
+            ("h?sig=s3cret", "`h?sig=s3cret`", "`h?…`"),
+            ("a", "`a` and `b`", "`a` and `b`"),
+        ] {
+            assert_eq!(without_login_of(text, message), expected);
         }
     }
 

@@ -99,13 +99,25 @@ impl FromStr for Reference {
             why: why.to_owned(),
             hint: None,
         };
-        let meant = |why: &str| ParseReferenceError {
-            hint: transport::meant(text).map(|meant| format!("did you mean `{meant}`?")),
-            ..error(why)
+        let meant = |why: &str| {
+            // A query is not repeated.
+            let meant = transport::meant(text).filter(|_| !login::has_query(text));
+            ParseReferenceError {
+                hint: meant.map(|meant| format!("did you mean `{meant}`?")),
+                ..error(why)
+            }
         };
         let named = |rest: &str, what: &str| match rest {
             "" => Err(error(&format!("it has no {what}"))),
             rest => Ok(rest.to_owned()),
+        };
+        // No name of an image has a login.
+        let without = |name| match login::parts(name) {
+            Some((_, rest)) => {
+                let start = &text[..text.len() - name.len()];
+                Err(ParseReferenceError::with_login(start, rest))
+            }
+            None => Ok(name),
         };
         if text == "-" {
             return Ok(Self::Stdio);
@@ -128,6 +140,7 @@ impl FromStr for Reference {
                 )))
             }
             "docker" => match rest.strip_prefix("//") {
+                Some(rest) if rest.contains('?') => Err(error("it has a query")),
                 Some(rest) => rest
                     .parse()
                     .map(Self::Registry)
@@ -136,6 +149,9 @@ impl FromStr for Reference {
             },
             "docker-archive" => {
                 let (path, image) = archive(rest).map_err(|why| error(&why))?;
+                if let Selector::Name(name) = &image {
+                    without(name)?;
+                }
                 Ok(Self::DockerArchive {
                     path: named(&path, "file")?.into(),
                     image,
@@ -155,13 +171,15 @@ impl FromStr for Reference {
                     image,
                 })
             }
-            "docker-daemon" => Ok(Self::DockerDaemon(named(rest, "image")?)),
-            "containers-storage" => Ok(Self::ContainersStorage(named(rest, "image")?)),
+            "docker-daemon" => Ok(Self::DockerDaemon(named(without(rest)?, "image")?)),
+            "containers-storage" => Ok(Self::ContainersStorage(named(without(rest)?, "image")?)),
             "http" | "https" => Err(meant("it is a URL")),
             "dir" => Err(ParseReferenceError {
-                hint: Some(format!(
-                    "convert it to an OCI layout first: `skopeo copy {text} oci:{rest}-oci`"
-                )),
+                hint: written.is_none().then(|| {
+                    format!(
+                        "convert it to an OCI layout first: `skopeo copy {text} oci:{rest}-oci`"
+                    )
+                }),
                 ..error("the transport `dir` is not supported")
             }),
             "ostree" | "sif" => Err(error(&format!(
@@ -319,6 +337,20 @@ mod tests {
             assert!(parse(text).is_err(), "{text}");
         }
     }
+
+    #[test]
+    fn what_may_be_secret_is_in_no_message() {
+        for text in [
+            "docker://host/x?token=secret",
+            "https://host/x.tar?sig=secret",
+            "dir:user:secret@host/x",
+        ] {
+            let error = text.parse::<Reference>().unwrap_err();
+            let shown = format!("{error} {error:?} {:?}", error.hint());
+            assert!(!shown.contains("secret"), "{text}: {shown}");
+        }
+    }
+
     #[test]
     fn logins_in_references_are_refused_and_not_repeated() {
         for (text, shown) in [
@@ -335,6 +367,17 @@ mod tests {
             ("docker:user:secret@host/x", "docker:…@host/x"),
             ("user:secret@host/x", "…@host/x"),
             ("user:secret@host", "…@host"),
+            ("docker-daemon:user:secret@host/x", "docker-daemon:…@host/x"),
+            (
+                "containers-storage:user:secret@host/x",
+                "containers-storage:…@host/x",
+            ),
+            (
+                "docker-archive:f.tar:user:secret@host/x",
+                "docker-archive:f.tar:…@host/x",
+            ),
+            ("docker://:secret@host", "docker://…@host"),
+            ("docker//user:secret@host/x", "docker//…@host/x"),
         ] {
             let error = text.parse::<Reference>().unwrap_err();
             let expected =

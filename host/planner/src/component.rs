@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use terrine_oci::{Digest, without_login};
+use terrine_oci::{Digest, without_login, without_login_of};
 use wasmtime::component::InstancePre;
 use wasmtime::{Store, Trap};
 
@@ -178,11 +178,15 @@ impl Planner<'_> {
         let (outcome, _) = call!(self, image, "resolve", call_resolve(request))?;
         outcome.map_err(|error| {
             let (mut message, mut hint) = (error.message, error.hint);
-            // A planner repeats a name that it does not take, and a password may be in it.
-            if let Cow::Owned(shown) = without_login(&request.reference) {
-                message = message.replace(&request.reference, &shown);
-                hint = Some(LOGIN_HINT.to_owned());
+            // A planner repeats what it does not take, and a password may be in it.
+            let names = [Some(&request.reference), request.tag.as_ref()];
+            for text in names.into_iter().flatten() {
+                if let Cow::Owned(_) = without_login(text) {
+                    message = without_login_of(text, &message);
+                    hint = Some(LOGIN_HINT.to_owned());
+                }
             }
+            message = without_login_of(&request.platform, &message);
             self.refused(None, &message, error.field.as_deref(), hint.as_deref())
         })
     }

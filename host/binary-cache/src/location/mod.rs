@@ -19,7 +19,7 @@ use url::Url;
 pub use error::{LocationError, LocationFault};
 
 use crate::s3::S3Bucket;
-pub(crate) use parameters::{Parameters, wrong_value};
+pub(crate) use parameters::Parameters;
 
 /// The place of a binary cache. Neither its text nor its debug form shows the user and password of
 /// its URL, or the query.

@@ -52,29 +52,34 @@ pub(crate) struct Parameters {
     pub(crate) priority: Option<i64>,
     pub(crate) is_trusted: bool,
     values: BTreeMap<String, String>,
+    /// True if the query may be the end of a password with `?`. Then no part of it is shown.
+    may_be_secret: bool,
 }
 
 impl Parameters {
     /// Reads the query of a URL.
     pub(crate) fn of(url: &Url) -> Result<Self, LocationFault> {
-        let mut values = BTreeMap::new();
+        let mut found = Self {
+            may_be_secret: url.query().is_some_and(|query| query.contains('@')),
+            ..Self::default()
+        };
         for (name, value) in url.query_pairs().map(|(n, v)| (owned(n), owned(v))) {
             if !KNOWN.contains(&&*name) {
-                return Err(LocationFault::Parameter(shown(&name)));
+                return Err(LocationFault::Parameter(found.shown(&name)));
             }
-            if values.insert(name.clone(), value).is_some() {
+            if found.values.insert(name.clone(), value).is_some() {
                 return Err(LocationFault::Repeated(name));
             }
         }
+        let values = &found.values;
+        let number = |text: &String| found.number("priority", text);
+        let priority = values.get("priority").map(number).transpose()?;
+        let boolean = |text: &String| found.boolean("trusted", text);
+        let is_trusted = values.get("trusted").map_or(Ok(false), boolean)?;
         Ok(Self {
-            priority: values
-                .get("priority")
-                .map(|text| number(text))
-                .transpose()?,
-            is_trusted: values
-                .get("trusted")
-                .map_or(Ok(false), |text| boolean("trusted", text))?,
-            values,
+            priority,
+            is_trusted,
+            ..found
         })
     }
 
@@ -83,42 +88,43 @@ impl Parameters {
         let value = self.values.get(name).map(String::as_str);
         value.filter(|value| !value.is_empty())
     }
+
+    /// Returns the fault of a value that its parameter cannot have.
+    pub(crate) fn wrong(
+        &self,
+        name: &'static str,
+        value: &str,
+        expected: &'static str,
+    ) -> LocationFault {
+        LocationFault::Value {
+            name,
+            value: self.shown(value),
+            expected,
+        }
+    }
+
+    /// Returns a name or a value for a message.
+    fn shown(&self, text: &str) -> String {
+        let shown = if self.may_be_secret { "…" } else { text };
+        shown.to_owned()
+    }
+
+    fn number(&self, name: &'static str, text: &str) -> Result<i64, LocationFault> {
+        text.parse::<i32>()
+            .map(i64::from)
+            .map_err(|_| self.wrong(name, text, "a whole number"))
+    }
+
+    /// Reads a boolean as Nix writes them in settings.
+    fn boolean(&self, name: &'static str, text: &str) -> Result<bool, LocationFault> {
+        match text {
+            "true" | "yes" | "1" => Ok(true),
+            "false" | "no" | "0" => Ok(false),
+            _ => Err(self.wrong(name, text, "`true` or `false`")),
+        }
+    }
 }
 
 fn owned(text: Cow<'_, str>) -> String {
     text.into_owned()
-}
-
-/// Returns a name or a value of a query for a message. One with `@` may be the end of a password with `?`.
-fn shown(text: &str) -> String {
-    let shown = if text.contains('@') { "…" } else { text };
-    shown.to_owned()
-}
-
-/// Returns the fault of a value that its parameter cannot have.
-pub(crate) fn wrong_value(
-    name: &'static str,
-    value: &str,
-    expected: &'static str,
-) -> LocationFault {
-    LocationFault::Value {
-        name,
-        value: shown(value),
-        expected,
-    }
-}
-
-fn number(text: &str) -> Result<i64, LocationFault> {
-    text.parse::<i32>()
-        .map(i64::from)
-        .map_err(|_| wrong_value("priority", text, "a whole number"))
-}
-
-/// Reads a boolean as Nix writes them in settings.
-fn boolean(name: &'static str, text: &str) -> Result<bool, LocationFault> {
-    match text {
-        "true" | "yes" | "1" => Ok(true),
-        "false" | "no" | "0" => Ok(false),
-        _ => Err(wrong_value(name, text, "`true` or `false`")),
-    }
 }

@@ -121,6 +121,9 @@ fn other_text_is_refused_with_a_remedy() {
         ("ssh+x://user:s3cret@a", "the scheme `ssh+x`", ""),
         ("https://user:5?s3cret@a", "`…` is unknown", "priority"),
         ("https://user:5?priority=s3cret@a", "the value `…`", ""),
+        ("https://user:5?s3cret=x@a", "`…` is unknown", ""),
+        ("https://user:5?s3cret&x@a", "`…` is unknown", ""),
+        ("https://user:5?trusted=s3cret&x@a", "is unknown", ""),
         ("https://user:5#s3cret@a", "fragment", ""),
         ("s3://:s3cret@a", "not an endpoint", ""),
         (
@@ -168,9 +171,10 @@ proptest! {
         scheme in "(https|http|file|s3|ssh)(://|:/|:)",
         start in "user:[a-z0-9/?#\\\\]*",
         name in "(|priority=|scheme=|addressing-style=)",
+        end in "[a-z0-9?&=]*",
         rest in "[a-z0-9./%@:?&=# -]*",
     ) {
-        let text = format!("{scheme}{start}{name}s3cret@{rest}");
+        let text = format!("{scheme}{start}{name}s3cret{end}@{rest}");
         if Location::parse(&text).is_err() {
             let shown = all_shown(&text);
             assert!(!shown.contains("s3cret"), "{text}: {shown}");

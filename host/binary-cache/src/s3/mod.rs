@@ -15,7 +15,7 @@ use url::Url;
 pub use credentials::{S3Access, S3Credentials};
 pub use profiles::{ProfilesError, S3Profiles};
 
-use crate::location::{LocationFault, Parameters, wrong_value};
+use crate::location::{LocationFault, Parameters};
 
 /// The time that a signature is good for. It must outlast the transfer of the largest NAR, which
 /// may have to ask for its rest at the end.
@@ -87,7 +87,7 @@ impl fmt::Display for S3Bucket {
 fn endpoint(parameters: &Parameters, region: &str) -> Result<Url, LocationFault> {
     let scheme = parameters.get("scheme").unwrap_or("https");
     if !["https", "http"].contains(&scheme) {
-        return Err(wrong_value("scheme", scheme, "`https` or `http`"));
+        return Err(parameters.wrong("scheme", scheme, "`https` or `http`"));
     }
     let text = match parameters.get("endpoint") {
         Some(url) if url.contains("://") => url.to_owned(),
@@ -116,11 +116,7 @@ fn style(parameters: &Parameters, bucket: &str) -> Result<UrlStyle, LocationFaul
         "virtual" => Ok(UrlStyle::VirtualHost),
         "auto" if is_dotted || parameters.get("endpoint").is_some() => Ok(UrlStyle::Path),
         "auto" => Ok(UrlStyle::VirtualHost),
-        other => Err(wrong_value(
-            "addressing-style",
-            other,
-            "`auto`, `path` or `virtual`",
-        )),
+        other => Err(parameters.wrong("addressing-style", other, "`auto`, `path` or `virtual`")),
     }
 }
 

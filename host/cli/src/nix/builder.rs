@@ -30,7 +30,7 @@ use super::super::merge;
 use super::super::printer::Printer;
 use super::super::progress::Progress;
 use super::super::registry_args::RegistryArgs;
-use super::super::{Cli, environment, execute};
+use super::super::{Cli, environment, execute, usage};
 use super::attributes::{Attributes, Content, Kind};
 use super::program;
 
@@ -78,7 +78,12 @@ pub(in super::super) fn run(printer: &Printer) -> Result<()> {
             if let Some(authorities) = authorities(&attributes) {
                 return again(&words[1..], &authorities);
             }
-            let cli = Cli::try_parse_from(words).map_err(|e| Failure::new(e.to_string()))?;
+            let cli = Cli::try_parse_from(&words).map_err(|error| {
+                let words: Vec<OsString> = words.iter().map(OsString::from).collect();
+                Failure::new(
+                    usage::explain(&error, &super::super::program::program(), &words).message,
+                )
+            })?;
             execute(cli, printer)
         }
     }

@@ -10,6 +10,7 @@ use std::io::{IsTerminal, Write};
 use anstream::AutoStream;
 use anstyle::{AnsiColor, Style};
 use clap::ValueEnum;
+use terrine::oci::without_logins;
 use terrine::remark::{Level, Remark};
 
 use super::github;
@@ -154,8 +155,13 @@ impl Printer {
         hint: Option<&str>,
         figures: Option<Figures>,
     ) {
-        let hint = hint.map(short);
+        let hint = hint.map(|hint| short(&without_logins(hint)));
         let hint = hint.as_deref();
+        let chain: Vec<String> = chain
+            .iter()
+            .map(|text| without_logins(text).into_owned())
+            .collect();
+        let chain = chain.as_slice();
         let annotation = match level {
             json::Level::Error => Some(Annotation::Error),
             json::Level::Warning => Some(Annotation::Warning),

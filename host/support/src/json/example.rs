@@ -15,6 +15,10 @@ const LONGEST: usize = 200;
 
 /// The value of a field as it would be right, if that can be told from what it is.
 pub(super) fn of(key: &str, value: &Value, wanted: Wanted) -> Option<Value> {
+    // It may be the URL of something, with a password.
+    if value.to_string().contains('@') {
+        return None;
+    }
     let right = match (wanted, value) {
         (Wanted::List, Value::String(text)) if key == "Test" => json!(["CMD-SHELL", text]),
         (Wanted::List, Value::String(text)) => list(text),

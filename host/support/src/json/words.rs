@@ -227,7 +227,12 @@ fn must_be(expected: &str, found: &str) -> (String, Option<Wanted>) {
 /// Says in words what a value is.
 fn is(found: &str) -> String {
     if let Some(text) = found.strip_prefix("string ") {
-        return format!("the string `{}`", serde_json::Value::from(unescaped(text)));
+        let text = unescaped(text);
+        // It may be the URL of something, with a password.
+        if text.contains('@') {
+            return "a string".to_owned();
+        }
+        return format!("the string `{}`", serde_json::Value::from(text));
     }
     for kind in ["integer ", "floating point "] {
         if let Some(number) = found.strip_prefix(kind) {

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use jiff::civil::{Time as ClockTime, date};
 use jiff::fmt::temporal::Pieces;
 use jiff::{Timestamp, tz::Offset};
+use terrine_oci::without_login;
 use terrine_support::hint::Hint;
 
 /// A point in time with the offset it was written with.
@@ -41,12 +42,12 @@ impl Time {
     /// Anything else, `now` included, which the caller has to know.
     pub fn parse(text: &str) -> Result<Self, ParseTimeError> {
         let error = |why: &str| ParseTimeError {
-            text: text.to_owned(),
+            text: without_login(text).into_owned(),
             why: format!(": {why}"),
         };
         // The parser explains the characters of its own notation.
         let no_time = ParseTimeError {
-            text: text.to_owned(),
+            text: without_login(text).into_owned(),
             why: String::new(),
         };
         // Which the parser would take for the second before it.
