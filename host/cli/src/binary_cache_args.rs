@@ -13,6 +13,7 @@ use terrine::registry::Web;
 use terrine::spec::{CacheSpec, ImageSpec};
 
 use super::failure::{Context, Result};
+use super::flag_names::FlagNames;
 use super::{environment, headings};
 
 /// The file of credentials for Nix, unless `nix.conf` names another.
@@ -54,12 +55,15 @@ pub(super) struct BinaryCacheArgs {
 
 impl BinaryCacheArgs {
     /// Adds the caches to a specification. Those of the command line are asked first.
-    pub(super) fn apply(&self, spec: &mut ImageSpec) {
+    pub(super) fn apply(&self, spec: &mut ImageSpec, names: &mut FlagNames) {
         let given = self.caches.iter().map(|url| CacheSpec {
             url: url.clone(),
             public_keys: vec![],
         });
         spec.caches.splice(0..0, given);
+        for number in 0..self.caches.len() {
+            names.note(format!("caches[{number}].url"), "--cache", None);
+        }
     }
 
     /// Returns the settings for the caches of a specification.

@@ -144,7 +144,7 @@ impl ImageArgs {
             spec.contents.0.push(contents);
         }
         self.contents_rules.apply(spec, names);
-        self.binary_caches.apply(spec);
+        self.binary_caches.apply(spec, names);
         file_args::apply(&self.file, spec, names)?;
         replace(&mut spec.store_dir, &self.store_dir);
         names.note_given("storeDir", "--store-dir", &self.store_dir);

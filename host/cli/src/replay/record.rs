@@ -21,6 +21,7 @@ use terrine::spec::Time;
 use super::super::binary_cache_args::BinaryCacheArgs;
 use super::super::cache_args::CacheArgs;
 use super::super::exit::Usage;
+use super::super::flag_names::FlagNames;
 use super::super::headings;
 use super::super::image_args;
 use super::super::images::{Images, ImagesArgs};
@@ -280,7 +281,7 @@ impl<'a> Reader<'a> {
     fn spec(&self, path: &Path) -> Result<Recorded> {
         let mut spec = image_args::read_spec(path)?;
         let binary_caches = &self.args.binary_caches;
-        binary_caches.apply(&mut spec);
+        binary_caches.apply(&mut spec, &mut FlagNames::default());
         let (web, settings) = (self.images.client().web(), binary_caches.settings(&spec)?);
         let planner = self.runtime.embedded()?;
         let options = plan::PlanOptions {

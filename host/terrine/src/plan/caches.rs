@@ -1,5 +1,6 @@
 //! Binary caches as the source of store paths and of their references.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,6 +9,8 @@ use terrine_binary_cache::{
     self as binary_cache, BinaryCaches, CacheSource, Location, PublicKey, TrustedKeys,
 };
 use terrine_registry::Web;
+use terrine_support::chain;
+use terrine_support::hint::Hint;
 
 use super::Error;
 use super::context::Context;
@@ -71,17 +74,26 @@ pub(super) fn connect(context: &Context<'_, '_>, store: &mut Store) -> Result<()
 /// Returns a cache of the specification.
 fn source(number: usize, cache: &CacheSpec) -> Result<CacheSource, Error> {
     let location = Location::parse(&cache.url)
-        .map_err(|error| Error::value(format!("caches[{number}].url"), &error))?;
+        .map_err(|error| failed(format!("caches[{number}].url"), &error))?;
     let mut keys = TrustedKeys::new();
     for (index, key) in cache.public_keys.iter().enumerate() {
         let field = || format!("caches[{number}].publicKeys[{index}]");
-        keys.insert(PublicKey::parse(key).map_err(|error| Error::value(field(), &error))?);
+        keys.insert(PublicKey::parse(key).map_err(|error| failed(field(), &error))?);
     }
     Ok(CacheSource {
         location,
         priority: None,
         keys,
     })
+}
+
+/// A fault of a field, with its causes and the remedy.
+fn failed(field: String, error: &impl Hint) -> Error {
+    Error::Field {
+        field,
+        why: chain(error),
+        hint: error.hint().map(Cow::into_owned),
+    }
 }
 
 /// Returns a function that tells the paths of this machine: those that exist and are registered. A
