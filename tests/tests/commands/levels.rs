@@ -63,6 +63,37 @@ fn a_new_file_has_nothing_of_a_removed_one() {
 }
 
 #[test]
+fn what_is_laid_over_a_base_image_has_nothing_of_what_was_there() {
+    let Some(bench) = Bench::new() else { return };
+    let script = "echo a > a; echo b > b; mkdir d; mknod z c 1 3; chown -R 5:6 *; chmod 4755 b; chmod 2755 d";
+    let base = bench.path().join("base.tar");
+    let made = bench.build(&spec(&bench, "fakeRootCommands", script), place::SINGLE);
+    fs::write(&base, made.ok().stdout).unwrap();
+    let site = bench.path().join("site");
+    fs::create_dir_all(site.join("d")).unwrap();
+    for name in ["a", "b", "z", "d/x"] {
+        fs::write(site.join(name), "new").unwrap();
+    }
+    let script = "cd /; stat -c '%n %F %u:%g %a' a b d d/x z > said";
+    let spec = spec(&bench, "runAsRoot", script)
+        .with("fromImage", base.to_str().unwrap())
+        .with("copyToRoot", site.to_str().unwrap());
+    let file = |name: &str| format!("{name} regular file 0:0 644\n");
+    let expected = file("a") + &file("b") + "d directory 0:0 755\n" + &file("d/x") + &file("z");
+    for at in place::chroot() {
+        let cache = bench.cache();
+        let Some(disk) = SmallDisk::with_steps(&cache) else {
+            return;
+        };
+        empty_cache(&cache);
+        let run = Run::of(&mut bench.command("build", &spec, at, &cache));
+        let found = entries(&top(&run.ok()));
+        assert_eq!(found["said"].text, expected, "{at:?}");
+        disk.unmount();
+    }
+}
+
+#[test]
 fn the_owners_of_tools_and_store_paths_are_not_shown() {
     let Some(bench) = Bench::new() else { return };
     if !rustix::process::geteuid().is_root() {

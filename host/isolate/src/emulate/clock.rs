@@ -1,9 +1,9 @@
 //! The clock of file systems, which moves in steps: of 1 to 10 ms, or of seconds.
 
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use rustix::time::{ClockId, clock_gettime};
+use crate::sys::clock::coarse_now;
 
 /// The longest step of a file system that keeps whole seconds, in seconds: that of FAT.
 const SECONDS: i64 = 2;
@@ -13,22 +13,16 @@ const MOMENT: Duration = Duration::from_micros(500);
 /// A time in seconds and nanoseconds since 1970.
 pub(crate) type Time = (i64, u32);
 
-/// Returns the time of birth of a file that is made now.
-fn now() -> Time {
-    let now = clock_gettime(ClockId::RealtimeCoarse);
-    (now.tv_sec, now.tv_nsec as u32)
-}
-
 /// Returns whether what happens from now on has a later time. Before Linux 6.13 and on some file systems since, it has
 /// the same within one step.
 pub(crate) fn is_past(time: Time) -> bool {
-    is_before(time, now())
+    is_before(time, coarse_now())
 }
 
-/// Waits until what happens has a later time: for some milliseconds, or for two seconds where the file system keeps
-/// whole seconds.
-pub(crate) fn pass(time: Time) {
-    while !is_past(time) {
+/// Waits until what happens has a later time, but no longer than that: clocks can be set back.
+pub(crate) fn pass(time: Time, longest: Duration) {
+    let end = Instant::now() + longest;
+    while !is_past(time) && Instant::now() < end {
         sleep(MOMENT);
     }
 }
@@ -59,8 +53,8 @@ mod tests {
         ] {
             assert_eq!(is_before(time, now), expected, "{time:?} {now:?}");
         }
-        let time = now();
-        pass(time);
-        assert!(now() > time);
+        let time = coarse_now();
+        pass(time, Duration::from_secs(60));
+        assert!(coarse_now() > time);
     }
 }

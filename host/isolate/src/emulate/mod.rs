@@ -22,7 +22,6 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use clock::pass;
 pub(crate) use ids::Ids;
 pub(crate) use modes::is_special;
 pub(crate) use nodes::STAND_IN;
@@ -102,7 +101,6 @@ impl Emulator {
 
     /// Answers the next question that waits.
     pub(crate) fn serve(&mut self, listener: BorrowedFd<'_>) -> Result<(), Errno> {
-        self.young.release();
         let question = match seccomp::next(listener) {
             // The process that asked is dead.
             Err(Errno::NOENT | Errno::INTR | Errno::AGAIN) => return Ok(()),
@@ -129,8 +127,9 @@ impl Emulator {
     /// Changes the record of an open file.
     fn record(&mut self, file: &impl AsFd, found: &libc::statx, change: impl FnOnce(&mut Record)) {
         let open = || self.resolver.reopen(file);
-        self.young.keep(found, open);
-        self.records.change(Key::of(found), change);
+        if self.young.keep(found, open) {
+            self.records.change(Key::of(found), change);
+        }
     }
 
     /// Changes the record of a file that was looked at.
@@ -147,8 +146,15 @@ impl Emulator {
             // Another one may have come there meanwhile.
             (Key::of(&stat) == key).then_some(fd)
         };
-        self.young.keep(found, open);
-        self.records.change(key, change);
+        if self.young.keep(found, open) {
+            self.records.change(key, change);
+        }
+    }
+
+    /// Lets go of files that are kept open only for a moment. Returns whether there are more of them.
+    pub(crate) fn release(&mut self) -> bool {
+        self.young.release();
+        !self.young.is_empty()
     }
 
     fn reply(&mut self, listener: BorrowedFd<'_>, question: &Question) -> Result<Reply, Errno> {

@@ -36,7 +36,7 @@ impl Emulator {
             // An owner that was recorded before, of which one half stays, stays recorded.
             let kept = self.records.get(&key).and_then(|record| record.owner);
             if kept.is_none() || (uid.is_some() && gid.is_some()) {
-                self.record_at(pid, file, &found, |record| {
+                self.records.change_known(&key, |record| {
                     record.owner = None;
                     record.mode = record.mode.map(without_special).filter(|m| is_special(*m));
                 });

@@ -51,6 +51,13 @@ impl Records {
         self.0.get(key)
     }
 
+    /// Changes the record of a file, if it has one.
+    pub(crate) fn change_known(&mut self, key: &Key, change: impl FnOnce(&mut Record)) {
+        if let Some(record) = self.0.get_mut(key) {
+            change(record);
+        }
+    }
+
     /// Changes the record of a file.
     pub(crate) fn change(&mut self, key: Key, change: impl FnOnce(&mut Record)) {
         change(self.0.entry(key).or_default());

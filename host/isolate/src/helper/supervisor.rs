@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -26,7 +27,7 @@ use super::tree::{Tree, look};
 use super::world::World;
 use super::{child, foreign};
 use crate::Level;
-use crate::emulate::{Emulator, Granted, Ids, pass};
+use crate::emulate::{Emulator, Granted, Ids};
 use crate::error::CHANGING_ROOT;
 use crate::request::{
     Answer, Changes, Ending, Entry, Failure, Identity, Job, Kind, Place, Refusal,
@@ -40,6 +41,10 @@ use crate::wire;
 const TICK: Duration = Duration::from_millis(50);
 /// The time after which it is looked again whether a process that ends has ended.
 const MOMENT: Duration = Duration::from_micros(200);
+/// The time after which removed files give back their space.
+const SOON: Duration = Duration::from_millis(5);
+/// The longest step of a file system's clock: FAT's.
+const LONGEST_STEP: Duration = Duration::from_secs(2);
 /// The user and the group of builds of Nix.
 const USER: (u32, u32) = (1000, 100);
 
@@ -228,14 +233,18 @@ impl<'a> Supervisor<'a> {
     /// Waits until the clock of the file system moves on: what commands do has to be later than the tree, to be told
     /// from it.
     fn let_clock_move(&self) -> Result<(), Refusal> {
-        let action = "looking at the clock of the file system";
         let probe = self.started.job.work.join("clock");
-        fs::File::create_new(&probe).trying(action)?;
-        let now = look(CWD, probe.as_os_str().as_bytes())
-            .trying(action)?
-            .stx_ctime;
-        fs::remove_file(&probe).trying(action)?;
-        pass((now.tv_sec, now.tv_nsec));
+        let look = || -> Result<_, Refusal> {
+            let action = "looking at the clock of the file system";
+            fs::File::create_new(&probe).trying(action)?;
+            let made = look(CWD, probe.as_os_str().as_bytes()).trying(action)?;
+            fs::remove_file(&probe).trying(action)?;
+            Ok((made.stx_ctime.tv_sec, made.stx_ctime.tv_nsec))
+        };
+        let (first, end) = (look()?, Instant::now() + LONGEST_STEP);
+        while look()? == first && Instant::now() < end {
+            thread::sleep(MOMENT);
+        }
         Ok(())
     }
 
@@ -435,8 +444,15 @@ impl<'a> Supervisor<'a> {
                 PollFd::from_borrowed_fd(socket, PollFlags::IN),
             ];
             let count = if starting.is_some() { 3 } else { 2 };
-            // The last of the commands is about to be buried.
-            let longest = if is_over { MOMENT } else { TICK };
+            let is_keeping = self.emulator.release();
+            let longest = if is_over {
+                // The last of the commands is about to be buried.
+                MOMENT
+            } else if is_keeping {
+                SOON
+            } else {
+                TICK
+            };
             let wait = next.saturating_duration_since(now).min(longest);
             let wait = Timespec {
                 tv_sec: 0,

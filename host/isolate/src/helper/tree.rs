@@ -17,7 +17,7 @@ use sha2::{Digest as _, Sha256};
 use terrine_tar::{Described, EntryType, Input, read};
 
 use super::Trying;
-use crate::emulate::{Device, Emulator, Key, STAND_IN, is_special};
+use crate::emulate::{Device, Emulator, Key, Record, STAND_IN, is_special};
 use crate::request::{Entry, Kind, Refusal, Xattrs};
 use crate::sys::files::statx;
 
@@ -302,6 +302,15 @@ impl Tree {
         emulator: &mut Emulator,
     ) -> Result<(), Errno> {
         let key = Key::of(&look(directory, name)?);
+        // Of an entry that was there before, with the same inode, only a directory's attributes stay.
+        emulator.records.change_known(&key, |record| {
+            let attributes = std::mem::take(&mut record.attributes);
+            let is_directory = entry.kind == Kind::Directory;
+            *record = Record {
+                attributes: if is_directory { attributes } else { vec![] },
+                ..Record::default()
+            };
+        });
         let file = OsStr::from_bytes(if name.is_empty() { b"." } else { name });
         let owner = (entry.uid, entry.gid);
         if emulator.takes(owner) {

@@ -4,6 +4,7 @@
     reason = "raw system calls; each block says why it is sound"
 )]
 
+pub(crate) mod clock;
 pub(crate) mod files;
 pub(crate) mod memory;
 pub(crate) mod process;
