@@ -400,7 +400,7 @@ mod tests {
             (
                 "terrine run x --all=s3cret",
                 "`--all` takes no value",
-                "`--all`",
+                "write `terrine run",
             ),
             (
                 "terrine run",

@@ -40,13 +40,24 @@ pub fn without_login(text: &str) -> Cow<'_, str> {
 /// Returns a message about a text without the user and the password that are written in the text, also if the message
 /// has only a part of it.
 pub fn without_login_of(text: &str, message: &str) -> String {
-    match parts(text) {
-        Some((transport, rest)) => {
-            let login = &text[transport.len()..text.len() - rest.len()];
-            message.replace(login, "…@")
-        }
-        None => message.replace(text, &without_login(text)),
+    let mut shown = message.to_owned();
+    let (transport, mut rest) = transport(text);
+    if let Some((transport, host)) = parts(text) {
+        let login = &text[transport.len()..text.len() - host.len()];
+        shown = shown.replace(login, "…@");
+        rest = host;
     }
+    match rest.split_once('?') {
+        Some((_, query)) if is_url(transport) || is_query(query) => {
+            shown.replace(&format!("?{query}"), "?…")
+        }
+        _ => shown,
+    }
+}
+
+/// Returns what is before a query.
+pub(super) fn without_query(text: &str) -> &str {
+    text.split('?').next().unwrap_or_default()
 }
 
 /// Tells whether what is after a `?` is probably a query, also where a URL lacks its start.
@@ -189,6 +200,7 @@ mod tests {
             ("u:s3cret@h", "…@h"),
             ("u:s3cret@h/x:5", "…@h/x:5"),
             ("u:p://s3cret@h/x", "…@h/x"),
+            ("https://u:s3cret@h/x?sig=s3cret", "https://…@h/x?…"),
             (
                 "docker://u:s3cret@shared.example:5000/x",
                 "docker://…@shared.example:5000/x",
@@ -209,6 +221,11 @@ mod tests {
             ),
             ("https://h?s3cret", "`https://h?s3cret`", "`https://h?…`"),
             ("h?sig=s3cret", "`h?sig=s3cret`", "`h?…`"),
+            (
+                "https://u:s3cret@h/x?sig=s3cret",
+                "`https:/u:s3cret@h/x?sig=s3cret`",
+                "`https:/…@h/x?…`",
+            ),
             ("a", "`a` and `b`", "`a` and `b`"),
         ] {
             assert_eq!(without_login_of(text, message), expected);

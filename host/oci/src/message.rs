@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::login::{is_digest, without_login};
+use super::login::is_digest;
 
 /// Starts of URLs, also as they are after two slashes have become one in a path.
 const STARTS: [&str; 5] = ["://", "docker:/", "docker//", "https:/", "http:/"];
@@ -10,44 +10,39 @@ const STARTS: [&str; 5] = ["://", "docker:/", "docker//", "https:/", "http:/"];
 /// Placeholders of remedies that look like a login.
 const PLACEHOLDERS: [&str; 2] = ["USER:PASSWORD@", "[@DIGEST]"];
 
-/// Returns a message without the users, the passwords and the queries of the URLs in it.
+/// Returns a message without the users and the passwords before the hosts of URLs in it.
 pub fn without_logins(message: &str) -> Cow<'_, str> {
-    if !STARTS.iter().any(|start| message.contains(start)) {
+    if !message.contains('@') {
         return message.into();
     }
     let is_end = |c: char| c.is_whitespace() || matches!(c, '`' | '"');
     let words = message.split_inclusive(is_end);
-    words
-        .map(|word| match word.char_indices().next_back() {
-            Some((at, last)) if is_end(last) => word_without_login(&word[..at]) + &word[at..],
-            _ => word_without_login(word),
-        })
-        .collect::<String>()
-        .into()
+    words.map(word_without_login).collect::<String>().into()
 }
 
-/// The same of a part of a message in which there are no blanks.
+/// The same of a part of a message in which there is one URL at most.
 fn word_without_login(word: &str) -> Cow<'_, str> {
-    // The places of files may have an `@`.
-    if word.contains("file:/") || PLACEHOLDERS.iter().any(|known| word.contains(known)) {
-        return word.into();
-    }
-    let Some(end) = STARTS
+    let lower = word.to_ascii_lowercase();
+    let ends = STARTS
         .iter()
-        .filter_map(|start| Some(word.find(start)? + start.len()))
-        .min()
-    else {
+        .filter_map(|start| Some(lower.find(start)? + start.len()));
+    let Some(end) = ends.min() else {
         return word.into();
     };
     let slashes = word[end..].bytes().take_while(|byte| *byte == b'/').count();
     let (start, rest) = word.split_at(end + slashes);
-    let name = match rest.rsplit_once('@') {
+    if PLACEHOLDERS.iter().any(|known| rest.contains(known)) {
+        return word.into();
+    }
+    let host = rest.split(['/', '?', '#', ',', ';', '<', '>', ')']);
+    let host = host.into_iter().next().unwrap_or_default();
+    let name = match host.rsplit_once('@') {
         Some((name, digest)) if is_digest(digest) => name,
-        _ => rest,
+        _ => host,
     };
     match name.rfind('@') {
         Some(at) => format!("{start}…{}", &rest[at..]).into(),
-        None => without_login(word),
+        None => word.into(),
     }
 }
 
@@ -71,12 +66,12 @@ mod tests {
                 "write `\"caches\": [\"https://u:s3cret@h\"]`\nhint: x",
                 "write `\"caches\": [\"https://…@h\"]`\nhint: x",
             ),
-            ("a (https://u:s3/cret@h) b", "a (https://…@h) b"),
+            ("a (HTTPS://u:s3cret@h) b", "a (HTTPS://…@h) b"),
             (
                 "https://s3cret@h https://u:s3cret@i",
                 "https://…@h https://…@i",
             ),
-            ("`https://h/x?sig=s3cret`: y", "`https://h/x?…`: y"),
+            ("`https://u:s3cret@h/file:/x`", "`https://…@h/file:/x`"),
             (
                 "`docker://u:s3cret@h/x@sha256:00`",
                 "`docker://…@h/x@sha256:00`",
@@ -94,6 +89,9 @@ mod tests {
             "the file `file:///srv/me@host/x`",
             "write `docker://NAME[:TAG][@DIGEST]` or `http://USER:PASSWORD@HOST:PORT`",
             "`./a@b` and `https://h/x`",
+            "ask https://h/sso?id=1 or https://h/,admin@b",
+            "`/srv/https:/deno.land/std@0.1/a.tar` and https://h/@scope/x",
+            "docker://name@sha256:00",
         ] {
             assert_eq!(without_logins(message), message);
         }

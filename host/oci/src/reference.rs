@@ -73,6 +73,7 @@ pub struct ParseReferenceError {
 impl ParseReferenceError {
     /// A reference that a user and a password are written in. They are not shown.
     fn with_login(transport: &str, rest: &str) -> Self {
+        let rest = login::without_query(rest);
         Self {
             text: format!("{transport}…@{rest}"),
             why: "it contains a user or a password".to_owned(),
@@ -344,6 +345,8 @@ mod tests {
             "docker://host/x?token=secret",
             "https://host/x.tar?sig=secret",
             "dir:user:secret@host/x",
+            "https://user:secret@host/x?sig=secret",
+            "docker://user:secret@host/x?sig=secret",
         ] {
             let error = text.parse::<Reference>().unwrap_err();
             let shown = format!("{error} {error:?} {:?}", error.hint());

@@ -273,7 +273,7 @@ pub enum Cause {
     },
     /// A registry that another one leads to, and that would need a login that it does not get.
     #[error(
-        "`{host}` requires credentials, but after a redirect they are sent only {only}{}",
+        "`{host}` requires credentials, but where another registry leads there, they are sent only {only}{}",
         said(says)
     )]
     Withheld {

@@ -176,7 +176,8 @@ impl Client {
 
     /// Keeps a challenge for the registry that it is of: behind redirections that is another one.
     fn learn(&self, (registry, standing): (&Registry, Standing), api: &Uri, answer: &Answer) {
-        if location::is_same_origin(api, &answer.uri) {
+        let is_own = standing == Standing::Named && registry.is_own(&answer.uri);
+        if is_own || location::is_same_origin(api, &answer.uri) {
             if let Ok(Some(challenge)) = self.challenge(answer, standing) {
                 registry.authorization(standing).learn(challenge);
             }

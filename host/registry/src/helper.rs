@@ -191,9 +191,12 @@ fn login(answer: &Value) -> Option<(String, String)> {
 /// the same, or what it was given.
 fn is_secret(said: &[u8], secrets: &[&str]) -> bool {
     let text = String::from_utf8_lossy(said);
-    let is_answer = loose::parse(said).is_some_and(|answer| answer.is_object())
-        || text.to_ascii_lowercase().contains("\"secret\"");
-    is_answer || secrets.iter().any(|secret| text.contains(secret))
+    let lower = text.to_ascii_lowercase();
+    let is_answer = ["\"secret\"", "\"password\"", "token\""]
+        .iter()
+        .any(|field| lower.contains(field));
+    let has_secret = |secret: &&str| !secret.is_empty() && text.contains(secret);
+    is_answer || secrets.iter().any(has_secret)
 }
 
 /// An answer that is none.

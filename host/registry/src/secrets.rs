@@ -8,6 +8,8 @@ use super::auth_file;
 
 /// The shortest secret that is left out, in characters: shorter ones are parts of other words.
 const SHORTEST: usize = 4;
+/// The shortest secret of letters alone that is left out: shorter ones may be words of the message.
+const SHORTEST_WORD: usize = 6;
 
 /// The secrets that a server was sent. They are never shown.
 #[derive(Default)]
@@ -30,8 +32,13 @@ impl Secrets {
             .and_then(auth_file::decoded)
             .map(|(_, password)| password);
         let secrets = [sent, password, in_body.map(str::to_owned)];
-        let is_long = |secret: &String| secret.chars().count() >= SHORTEST;
-        Self(secrets.into_iter().flatten().filter(is_long).collect())
+        Self(
+            secrets
+                .into_iter()
+                .flatten()
+                .filter(|secret| is_long(secret))
+                .collect(),
+        )
     }
 
     /// Leaves them out of a text.
@@ -39,6 +46,13 @@ impl Secrets {
         let hide = |text: String, secret: &String| text.replace(secret, "…");
         self.0.iter().fold(text.to_owned(), hide)
     }
+}
+
+/// Tells whether a secret is probably one where it is found in a text.
+fn is_long(secret: &str) -> bool {
+    let is_word = secret.chars().all(char::is_alphabetic);
+    let shortest = if is_word { SHORTEST_WORD } else { SHORTEST };
+    secret.chars().count() >= shortest
 }
 
 #[cfg(test)]
@@ -71,6 +85,8 @@ mod tests {
                 "no Bearer … here",
             ),
             (None, Some("r3fresh"), "r3fresh is old", "… is old"),
+            (None, Some("wrong"), "wrong password", "wrong password"),
+            (None, Some("secretive"), "secretive?", "…?"),
             (
                 Some(&short),
                 None,

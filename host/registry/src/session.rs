@@ -33,6 +33,18 @@ struct Peer {
     scopes: Vec<Scope>,
 }
 
+impl Peer {
+    /// The same, which gets no login.
+    fn without_login(&self) -> Self {
+        Self {
+            registry: Arc::clone(&self.registry),
+            standing: Standing::Anonymous,
+            api: self.api.clone(),
+            scopes: self.scopes.clone(),
+        }
+    }
+}
+
 impl Client {
     /// Sends a request to a registry, and on to where that leads.
     pub(super) fn send(
@@ -118,6 +130,12 @@ impl Client {
                 self.greet(transport, (registry, *standing), api)?;
             }
             let offered = match self.challenge(&answer, *standing) {
+                // Nobody may need a login there.
+                Err(Cause::Withheld { .. }) => {
+                    answer.discard();
+                    hop.start = Instant::now();
+                    return self.authorized(transport, &peer.without_login(), hop);
+                }
                 Err(cause) if answer.status.as_u16() == 401 && !authorization.is_wanted() => {
                     return Err(cause.into());
                 }

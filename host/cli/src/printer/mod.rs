@@ -1,6 +1,7 @@
 //! Messages to users. They go to stderr: stdout carries only data.
 
 mod annotation;
+mod hidden;
 mod json;
 mod short;
 
@@ -10,11 +11,11 @@ use std::io::{IsTerminal, Write};
 use anstream::AutoStream;
 use anstyle::{AnsiColor, Style};
 use clap::ValueEnum;
-use terrine::oci::without_logins;
 use terrine::remark::{Level, Remark};
 
 use super::github;
 use annotation::Annotation;
+use hidden::hidden;
 pub(super) use json::Figures;
 use json::Record;
 use short::short;
@@ -155,12 +156,9 @@ impl Printer {
         hint: Option<&str>,
         figures: Option<Figures>,
     ) {
-        let hint = hint.map(|hint| short(&without_logins(hint)));
+        let hint = hint.map(|hint| short(&hidden(hint)));
         let hint = hint.as_deref();
-        let chain: Vec<String> = chain
-            .iter()
-            .map(|text| without_logins(text).into_owned())
-            .collect();
+        let chain: Vec<String> = chain.iter().map(|text| hidden(text)).collect();
         let chain = chain.as_slice();
         let annotation = match level {
             json::Level::Error => Some(Annotation::Error),

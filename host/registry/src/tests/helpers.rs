@@ -173,6 +173,10 @@ fn a_helper_that_fails_shows_no_secret() {
             "is locked",
         ),
         (
+            r#"echo '{"error":"the session has ended"}'"#,
+            r#"{"error":"the session has ended"}"#,
+        ),
+        (
             "echo 'no secret service is running'",
             "no secret service is running",
         ),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::words::Wanted;
+use super::words::{Wanted, may_have_login};
 
 /// Fields whose values are sets: each member is a name with an empty object.
 const SETS: &[&str] = &["ExposedPorts", "Volumes"];
@@ -15,8 +15,7 @@ const LONGEST: usize = 200;
 
 /// The value of a field as it would be right, if that can be told from what it is.
 pub(super) fn of(key: &str, value: &Value, wanted: Wanted) -> Option<Value> {
-    // It may be the URL of something, with a password.
-    if value.to_string().contains('@') {
+    if has_login(value) {
         return None;
     }
     let right = match (wanted, value) {
@@ -51,6 +50,18 @@ pub(super) fn of(key: &str, value: &Value, wanted: Wanted) -> Option<Value> {
         _ => return None,
     };
     (right.to_string().len() <= LONGEST).then_some(right)
+}
+
+/// Tells whether a login may be in any part of a value.
+fn has_login(value: &Value) -> bool {
+    match value {
+        Value::String(text) => may_have_login(text),
+        Value::Array(items) => items.iter().any(has_login),
+        Value::Object(members) => members
+            .iter()
+            .any(|(key, value)| may_have_login(key) || has_login(value)),
+        _ => false,
+    }
 }
 
 fn is_path(key: &str) -> bool {

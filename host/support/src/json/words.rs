@@ -228,8 +228,7 @@ fn must_be(expected: &str, found: &str) -> (String, Option<Wanted>) {
 fn is(found: &str) -> String {
     if let Some(text) = found.strip_prefix("string ") {
         let text = unescaped(text);
-        // It may be the URL of something, with a password.
-        if text.contains('@') {
+        if may_have_login(&text) {
             return "a string".to_owned();
         }
         return format!("the string `{}`", serde_json::Value::from(text));
@@ -247,6 +246,12 @@ fn is(found: &str) -> String {
         "null" | "unit value" | "Option value" => "`null`".to_owned(),
         _ => found.strip_prefix("boolean ").unwrap_or(found).to_owned(),
     }
+}
+
+/// Tells whether a string may be the URL of something, with a user or a password.
+pub(super) fn may_have_login(text: &str) -> bool {
+    text.split_once(':')
+        .is_some_and(|(_, rest)| rest.contains('@'))
 }
 
 /// A string as it was before the parser quoted it in Rust's way.
