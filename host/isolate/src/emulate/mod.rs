@@ -26,7 +26,7 @@ pub(crate) use ids::Ids;
 pub(crate) use modes::is_special;
 pub(crate) use nodes::STAND_IN;
 pub(crate) use records::{Device, Key, Record, Records};
-use resolve::{Found, Resolver, Target};
+use resolve::{Resolver, Target};
 pub(crate) use wanted::MAKES;
 use wanted::Wanted;
 use young::Young;
@@ -127,9 +127,8 @@ impl Emulator {
     /// Changes the record of an open file.
     fn record(&mut self, file: &impl AsFd, found: &libc::statx, change: impl FnOnce(&mut Record)) {
         let open = || self.resolver.reopen(file);
-        if self.young.keep(found, open) {
-            self.records.change(Key::of(found), change);
-        }
+        self.young.keep(found, open);
+        self.records.change(Key::of(found), change);
     }
 
     /// Changes the record of a file that was looked at.
@@ -141,12 +140,17 @@ impl Emulator {
         change: impl FnOnce(&mut Record),
     ) {
         let key = Key::of(found);
+        let mut is_gone = false;
         let open = || {
-            let Found { fd, stat } = self.resolver.open(pid, file)?;
-            // Another one may have come there meanwhile.
-            (Key::of(&stat) == key).then_some(fd)
+            let opened = self.resolver.open(pid, file);
+            let same = opened.filter(|opened| Key::of(&opened.stat) == key);
+            // What cannot be opened for another reason is there all the same.
+            is_gone = same.is_none()
+                && self.resolver.look(pid, file).map(|now| Key::of(&now)) != Some(key);
+            same.map(|found| found.fd)
         };
-        if self.young.keep(found, open) {
+        self.young.keep(found, open);
+        if !is_gone {
             self.records.change(key, change);
         }
     }

@@ -6,22 +6,41 @@
 
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::clock::{self, Time};
 use super::records::Key;
 
 /// The most files that are open for this. Programs have 1,024 at least.
 const MOST: usize = 256;
-/// The longest step of a clock that is waited for.
+/// The longest step of a kernel's clock, and more.
 const STEP: Duration = Duration::from_millis(20);
+/// The longest step of a file system that keeps whole seconds.
+const WHOLE_SECONDS: Duration = Duration::from_secs(2);
 
 /// A file that is kept open.
 #[derive(Debug)]
 struct Kept {
     key: Key,
     birth: Time,
+    since: Instant,
     _file: OwnedFd,
+}
+
+impl Kept {
+    /// Returns whether no new file can get its numbers. The clock of a file system elsewhere may be ahead of this one.
+    fn is_old(&self) -> bool {
+        clock::is_past(self.birth) || self.since.elapsed() > self.longest()
+    }
+
+    /// Returns the longest time for which it is kept.
+    fn longest(&self) -> Duration {
+        if self.birth.1 == 0 {
+            WHOLE_SECONDS
+        } else {
+            STEP
+        }
+    }
 }
 
 /// The files that are kept open, the first ones first.
@@ -37,31 +56,25 @@ fn young(found: &libc::statx) -> Option<Time> {
 
 impl Young {
     /// Keeps a file that was found if it is young. `open` opens it, as a place only: a program that is open for writing
-    /// cannot be started. Returns false if it is gone, and its numbers may be those of a new file.
-    pub(crate) fn keep(
-        &mut self,
-        found: &libc::statx,
-        open: impl FnOnce() -> Option<OwnedFd>,
-    ) -> bool {
+    /// cannot be started.
+    pub(crate) fn keep(&mut self, found: &libc::statx, open: impl FnOnce() -> Option<OwnedFd>) {
         self.release();
         let key = Key::of(found);
         let Some(birth) = young(found) else {
-            return true;
+            return;
         };
         if self.0.iter().any(|kept| kept.key == key) {
-            return true;
+            return;
         }
         if self.0.len() == MOST {
             self.drop_first();
         }
-        let opened = open();
-        let is_there = opened.is_some();
-        self.0.extend(opened.map(|file| Kept {
+        self.0.extend(open().map(|file| Kept {
             key,
             birth,
+            since: Instant::now(),
             _file: file,
         }));
-        is_there
     }
 
     /// Returns true if no file is kept.
@@ -71,7 +84,7 @@ impl Young {
 
     /// Lets go of those that are no longer young: removed ones take up space until then.
     pub(crate) fn release(&mut self) {
-        self.0.retain(|kept| !clock::is_past(kept.birth));
+        self.0.retain(|kept| !kept.is_old());
     }
 
     /// Makes room: the first one has to be old. That takes too long where whole seconds are kept.
@@ -79,7 +92,7 @@ impl Young {
         if let Some(first) = self.0.pop_front()
             && first.birth.1 != 0
         {
-            clock::pass(first.birth, STEP);
+            clock::pass(first.birth, STEP.saturating_sub(first.since.elapsed()));
         }
     }
 }

@@ -362,9 +362,10 @@ impl Tree {
                 // A file system without them has no place for those of users.
                 Err(Errno::OPNOTSUPP | Errno::PERM) => {
                     let attribute = (name.clone(), value.clone());
-                    emulator
-                        .records
-                        .change(key, |record| record.attributes.push(attribute));
+                    emulator.records.change(key, |record| {
+                        record.attributes.retain(|(old, _)| *old != attribute.0);
+                        record.attributes.push(attribute);
+                    });
                 }
                 set => set?,
             }
