@@ -165,6 +165,7 @@ fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(failure) => return exit::report(Err(failure), &Printer::plain(false)).into(),
     };
+    printer::note_arguments(&arguments);
     if nix::is_wanted(&arguments) {
         // The log of a build is no place for progress.
         return run(&Printer::plain(true), nix::run);

@@ -22,6 +22,9 @@ const REGISTRIES: usize = 3;
 /// The number of hexadecimal digits from which on a text is a digest, of whatever algorithm.
 const LEAST_HEX: usize = 32;
 
+/// The shortest login or query that is looked for within other words, in characters.
+const SHORTEST: usize = 5;
+
 /// Returns the text of a reference, or of what should be one, for a message: without a user and a password that are
 /// written in it, and without a query, which may be a signature. A digest stays.
 pub fn without_login(text: &str) -> Cow<'_, str> {
@@ -37,22 +40,34 @@ pub fn without_login(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Returns a message about a text without the user and the password that are written in the text, also if the message
-/// has only a part of it.
+/// Returns a message about a text without the user and the password that are written in the text, and without its query,
+/// also if the message has only a part of it. A file of an image format may have an `@` in its name.
 pub fn without_login_of(text: &str, message: &str) -> String {
-    let mut shown = message.to_owned();
     let (transport, mut rest) = transport(text);
-    if let Some((transport, host)) = parts(text) {
+    let mut shown = message.to_owned();
+    let login = parts(text).filter(|(transport, _)| may_be_registry(transport));
+    if let Some((transport, host)) = login {
         let login = &text[transport.len()..text.len() - host.len()];
-        shown = shown.replace(login, "…@");
+        // Whoever splits the text at its colons has a part of the login.
+        let password = login.split_once(':').map_or("", |(_, password)| password);
+        shown = replace(&shown, login, "…@").replace(text, &without_login(text));
+        shown = replace(&shown, password, "…@");
         rest = host;
     }
     match rest.split_once('?') {
         Some((_, query)) if is_url(transport) || is_query(query) => {
-            shown.replace(&format!("?{query}"), "?…")
+            replace(&shown, &format!("?{query}"), "?…")
         }
         _ => shown,
     }
+}
+
+/// Replaces what may be secret, unless it is so short that it may be a part of anything.
+fn replace(message: &str, secret: &str, with: &str) -> String {
+    if secret.chars().count() < SHORTEST {
+        return message.to_owned();
+    }
+    message.replace(secret, with)
 }
 
 /// Returns what is before a query.

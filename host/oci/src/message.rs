@@ -15,7 +15,7 @@ pub fn without_logins(message: &str) -> Cow<'_, str> {
     if !message.contains('@') {
         return message.into();
     }
-    let is_end = |c: char| c.is_whitespace() || matches!(c, '`' | '"');
+    let is_end = |c: char| c.is_whitespace() || matches!(c, '`' | '"' | ',');
     let words = message.split_inclusive(is_end);
     words.map(word_without_login).collect::<String>().into()
 }
@@ -34,7 +34,7 @@ fn word_without_login(word: &str) -> Cow<'_, str> {
     if PLACEHOLDERS.iter().any(|known| rest.contains(known)) {
         return word.into();
     }
-    let host = rest.split(['/', '?', '#', ',', ';', '<', '>', ')']);
+    let host = rest.split(['/', '?', '#', ';', '<', '>', ')']);
     let host = host.into_iter().next().unwrap_or_default();
     let name = match host.rsplit_once('@') {
         Some((name, digest)) if is_digest(digest) => name,
@@ -66,6 +66,7 @@ mod tests {
                 "write `\"caches\": [\"https://u:s3cret@h\"]`\nhint: x",
                 "write `\"caches\": [\"https://…@h\"]`\nhint: x",
             ),
+            ("https://a,https://u:s3cret@h", "https://a,https://…@h"),
             ("a (HTTPS://u:s3cret@h) b", "a (HTTPS://…@h) b"),
             (
                 "https://s3cret@h https://u:s3cret@i",

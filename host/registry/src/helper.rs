@@ -192,7 +192,7 @@ fn login(answer: &Value) -> Option<(String, String)> {
 fn is_secret(said: &[u8], secrets: &[&str]) -> bool {
     let text = String::from_utf8_lossy(said);
     let lower = text.to_ascii_lowercase();
-    let is_answer = ["\"secret\"", "\"password\"", "token\""]
+    let is_answer = ["\"secret\"", "\"password\"", "\"auth\"", "token\":"]
         .iter()
         .any(|field| lower.contains(field));
     let has_secret = |secret: &&str| !secret.is_empty() && text.contains(secret);

@@ -16,6 +16,7 @@ use terrine::remark::{Level, Remark};
 use super::github;
 use annotation::Annotation;
 use hidden::hidden;
+pub(super) use hidden::note_arguments;
 pub(super) use json::Figures;
 use json::Record;
 use short::short;
@@ -88,14 +89,14 @@ impl Printer {
     /// Something that is going on, for those who do not want quiet.
     pub(super) fn status(&self, text: &str) {
         if !self.quiet {
-            self.write(json::Level::Info, &[short(text)], None);
+            self.write(json::Level::Info, &[shown(text)], None);
         }
     }
 
     /// Writes the progress of an operation, unless the printer is quiet.
     pub(super) fn progress(&self, text: &str, figures: Figures) {
         if !self.quiet {
-            let chain = [short(text)];
+            let chain = [shown(text)];
             self.write_with(json::Level::Progress, &chain, None, Some(figures));
         }
     }
@@ -111,7 +112,7 @@ impl Printer {
             Level::Warning => self.warning_with_hint(&remark.message, remark.hint.as_deref()),
             Level::Note if self.quiet => {}
             Level::Note => {
-                let message = short(&remark.message);
+                let message = shown(&remark.message);
                 self.write(json::Level::Note, &[message], remark.hint.as_deref());
             }
         }
@@ -124,12 +125,12 @@ impl Printer {
 
     /// Something that is done without, and what to do about it.
     pub(super) fn warning_with_hint(&self, text: &str, hint: Option<&str>) {
-        self.write(json::Level::Warning, &[short(text)], hint);
+        self.write(json::Level::Warning, &[shown(text)], hint);
     }
 
     /// Writes an error, its causes, and its remedy.
     pub(super) fn error(&self, chain: &[String], hint: Option<&str>) {
-        let chain: Vec<String> = chain.iter().map(|message| short(message)).collect();
+        let chain: Vec<String> = chain.iter().map(|message| shown(message)).collect();
         self.write(json::Level::Error, &chain, hint);
     }
 
@@ -156,10 +157,8 @@ impl Printer {
         hint: Option<&str>,
         figures: Option<Figures>,
     ) {
-        let hint = hint.map(|hint| short(&hidden(hint)));
+        let hint = hint.map(shown);
         let hint = hint.as_deref();
-        let chain: Vec<String> = chain.iter().map(|text| hidden(text)).collect();
-        let chain = chain.as_slice();
         let annotation = match level {
             json::Level::Error => Some(Annotation::Error),
             json::Level::Warning => Some(Annotation::Warning),
@@ -188,6 +187,11 @@ impl Printer {
         // At once, so that lines of several threads do not mix.
         print(&text);
     }
+}
+
+/// A message without what may be secret, and then without what makes it too long: nothing is found in halves.
+fn shown(message: &str) -> String {
+    short(&hidden(message))
 }
 
 /// The word before a message.

@@ -248,10 +248,15 @@ fn is(found: &str) -> String {
     }
 }
 
-/// Tells whether a string may be the URL of something, with a user or a password.
+/// Tells whether a string may be the URL of something, with a user, a password or a query.
 pub(super) fn may_have_login(text: &str) -> bool {
-    text.split_once(':')
-        .is_some_and(|(_, rest)| rest.contains('@'))
+    let has_query = text
+        .split_once("://")
+        .is_some_and(|(_, rest)| rest.contains('?'));
+    has_query
+        || text
+            .split_once(':')
+            .is_some_and(|(_, rest)| rest.contains('@'))
 }
 
 /// A string as it was before the parser quoted it in Rust's way.
