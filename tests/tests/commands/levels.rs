@@ -63,6 +63,26 @@ fn a_new_file_has_nothing_of_a_removed_one() {
 }
 
 #[test]
+fn a_removed_file_gives_its_space_back() {
+    let Some(bench) = Bench::new() else { return };
+    if !bench.compile("space", include_str!("space.c")) {
+        return;
+    }
+    let spec = spec(&bench, "fakeRootCommands", "space > said");
+    for at in place::all() {
+        let cache = bench.cache();
+        let Some(disk) = SmallDisk::with_steps(&cache) else {
+            return;
+        };
+        empty_cache(&cache);
+        let run = Run::of(&mut bench.command("build", &spec, at, &cache));
+        let found = entries(&top(&run.ok()));
+        assert_eq!(found["said"].text, "there is room\n", "{at:?}");
+        disk.unmount();
+    }
+}
+
+#[test]
 fn what_is_laid_over_a_base_image_has_nothing_of_what_was_there() {
     let Some(bench) = Bench::new() else { return };
     let script = "echo a > a; echo b > b; mkdir d; mknod z c 1 3; chown -R 5:6 *; chmod 4755 b; chmod 2755 d";
