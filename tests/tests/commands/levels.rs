@@ -28,6 +28,21 @@ fn at_each(bench: &Bench, spec: &serde_json::Value, levels: &[At]) {
     }
 }
 
+/// Checks what commands say at each level, on a file system whose clock moves in steps.
+fn said_with_steps(bench: &Bench, spec: &serde_json::Value, levels: &[At], expected: &str) {
+    for at in levels {
+        let cache = bench.cache();
+        let Some(disk) = SmallDisk::with_steps(&cache) else {
+            return;
+        };
+        empty_cache(&cache);
+        let run = Run::of(&mut bench.command("build", spec, *at, &cache));
+        let found = entries(&top(&run.ok()));
+        assert_eq!(found["said"].text, expected, "{at:?}");
+        disk.unmount();
+    }
+}
+
 #[test]
 fn a_static_shell_leaves_the_same_at_each() {
     let Some(bench) = Bench::new() else { return };
@@ -46,20 +61,8 @@ fn a_new_file_has_nothing_of_a_removed_one() {
         return;
     }
     let spec = spec(&bench, "fakeRootCommands", "reused > said");
-    for at in place::all() {
-        let cache = bench.cache();
-        let Some(disk) = SmallDisk::with_steps(&cache) else {
-            return;
-        };
-        empty_cache(&cache);
-        let run = Run::of(&mut bench.command("build", &spec, at, &cache));
-        let found = entries(&top(&run.ok()));
-        assert_eq!(
-            found["said"].text, "0 owners, 0 devices, 0 modes\n",
-            "{at:?}"
-        );
-        disk.unmount();
-    }
+    let expected = "0 owners, 0 devices, 0 modes\n";
+    said_with_steps(&bench, &spec, &place::all(), expected);
 }
 
 #[test]
@@ -69,17 +72,7 @@ fn a_removed_file_gives_its_space_back() {
         return;
     }
     let spec = spec(&bench, "fakeRootCommands", "space > said");
-    for at in place::all() {
-        let cache = bench.cache();
-        let Some(disk) = SmallDisk::with_steps(&cache) else {
-            return;
-        };
-        empty_cache(&cache);
-        let run = Run::of(&mut bench.command("build", &spec, at, &cache));
-        let found = entries(&top(&run.ok()));
-        assert_eq!(found["said"].text, "there is room\n", "{at:?}");
-        disk.unmount();
-    }
+    said_with_steps(&bench, &spec, &place::all(), "there is room\n");
 }
 
 #[test]
@@ -100,17 +93,7 @@ fn what_is_laid_over_a_base_image_has_nothing_of_what_was_there() {
         .with("copyToRoot", site.to_str().unwrap());
     let file = |name: &str| format!("{name} regular file 0:0 644\n");
     let expected = file("a") + &file("b") + "d directory 0:0 755\n" + &file("d/x") + &file("z");
-    for at in place::chroot() {
-        let cache = bench.cache();
-        let Some(disk) = SmallDisk::with_steps(&cache) else {
-            return;
-        };
-        empty_cache(&cache);
-        let run = Run::of(&mut bench.command("build", &spec, at, &cache));
-        let found = entries(&top(&run.ok()));
-        assert_eq!(found["said"].text, expected, "{at:?}");
-        disk.unmount();
-    }
+    said_with_steps(&bench, &spec, &place::chroot(), &expected);
 }
 
 #[test]
