@@ -67,7 +67,7 @@ pub(super) fn without_query(uri: &Uri) -> String {
 }
 
 /// Returns text of a stranger that should be a URL for a message: without what may be secret, a login and the query.
-/// Where it is not clear how far a login goes, only the scheme is left.
+/// If it is not clear how far a login goes, only the scheme is left.
 pub fn shown(text: &str) -> String {
     let (scheme, authority, rest) = parts(text);
     let host = authority.rsplit('@').next().unwrap_or_default();
